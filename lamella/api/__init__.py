@@ -1,0 +1,1 @@
+"""The AWS face: HTTP in, one operation, HTTP out."""

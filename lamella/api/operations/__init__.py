@@ -1,0 +1,1 @@
+"""One module a noun, one function an operation, named as in AWS's API reference."""

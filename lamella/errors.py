@@ -1,0 +1,179 @@
+"""The whole error tree.
+
+Every error a client can meet carries AWS's code, HTTP status and side (``User`` or
+``Service``); `lamella.api.contract` is the one place that turns one into a response.
+Errors of the host (a sandbox that cannot be built, an interpreter that is missing)
+stand beside them and are translated where they are caught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class LamellaError(Exception):
+    """Anything Lamella raises on purpose."""
+
+
+class ApiError(LamellaError):
+    """An answer to a client: AWS's error code, status, message and extra members.
+
+    ``members`` are further fields of the error's shape in botocore's model
+    (``Reason`` and ``retryAfterSeconds`` of a throttle, for example).
+    """
+
+    code: ClassVar[str] = "ServiceException"
+    status: ClassVar[int] = 500
+    side: ClassVar[str] = "User"
+
+    def __init__(self, message: str, **members: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.members = members
+
+
+class ServiceError(ApiError):
+    code = "ServiceException"
+    status = 500
+    side = "Service"
+
+
+class NotBuilt(ApiError):
+    """An operation of the model that this version does not offer."""
+
+    code = "NotImplementedException"
+    status = 501
+    side = "Service"
+
+
+class UnknownOperation(ApiError):
+    """No operation has this method and path."""
+
+    code = "UnknownOperationException"
+    status = 404
+
+
+class ValidationFailed(ApiError):
+    """The request breaks constraints of the model; the message lists all of them."""
+
+    code = "ValidationException"
+    status = 400
+
+
+class SerializationFailed(ApiError):
+    """The request's body cannot be read as the operation's input."""
+
+    code = "SerializationException"
+    status = 400
+
+
+class InvalidParameterValue(ApiError):
+    code = "InvalidParameterValueException"
+    status = 400
+
+
+class InvalidRequestContent(ApiError):
+    code = "InvalidRequestContentException"
+    status = 400
+
+
+class CodeStorageExceeded(ApiError):
+    code = "CodeStorageExceededException"
+    status = 400
+
+
+class PolicyLengthExceeded(ApiError):
+    code = "PolicyLengthExceededException"
+    status = 400
+
+
+class AccessDenied(ApiError):
+    code = "AccessDeniedException"
+    status = 403
+
+
+class ResourceNotFound(ApiError):
+    code = "ResourceNotFoundException"
+    status = 404
+
+
+class ResourceConflict(ApiError):
+    code = "ResourceConflictException"
+    status = 409
+
+
+class PreconditionFailed(ApiError):
+    code = "PreconditionFailedException"
+    status = 412
+
+
+class RequestTooLarge(ApiError):
+    """The request's body as a whole is over the operation's limit."""
+
+    code = "RequestTooLargeException"
+    status = 413
+
+
+class RequestEntityTooLarge(ApiError):
+    """A zip in the request, or the request that carries one, is over its limit."""
+
+    code = "RequestEntityTooLargeException"
+    status = 413
+
+
+class UnsupportedMediaType(ApiError):
+    code = "UnsupportedMediaTypeException"
+    status = 415
+
+
+class TooManyRequests(ApiError):
+    code = "TooManyRequestsException"
+    status = 429
+
+
+class InvalidRuntime(ApiError):
+    """The runtime a function names cannot run on this host."""
+
+    code = "InvalidRuntimeException"
+    status = 502
+    side = "Service"
+
+
+class NotAnArchive(InvalidParameterValue):
+    """The bytes are not a zip at all (the message is AWS's)."""
+
+    def __init__(self) -> None:
+        super().__init__(COULD_NOT_UNZIP)
+
+
+class ArchiveRefused(InvalidParameterValue):
+    """A zip that may not be unpacked; ``faults`` names every reason, in entry order."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        listed = "; ".join(self.faults[:20])
+        more = f"; and {len(self.faults) - 20} more" if len(self.faults) > 20 else ""
+        super().__init__(f"{COULD_NOT_UNZIP} The archive is refused: {listed}{more}")
+
+
+class UnzippedTooLarge(InvalidParameterValue):
+    """Function and layers together, or one archive alone, exceed 250 MB unzipped."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Unzipped size must be smaller than {limit} bytes")
+
+
+COULD_NOT_UNZIP = "Could not unzip uploaded file. Please check your file, then try to upload again."
+
+
+class HostError(LamellaError):
+    """This machine cannot do what was asked of it; the message says what would mend it."""
+
+
+class SandboxFailed(HostError):
+    """A box could not be built or started."""
+
+
+class RuntimeMissing(HostError):
+    """No interpreter on this host serves a runtime; the message says how to get one."""

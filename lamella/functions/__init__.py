@@ -1,0 +1,1 @@
+"""Functions: created, configured, published as versions."""

@@ -1,0 +1,1 @@
+"""What functions print, appended to streams as AWS names them."""

@@ -1,0 +1,1 @@
+"""Rows: layers, layer versions, policies, functions and what refers to which bytes."""

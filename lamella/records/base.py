@@ -1,0 +1,177 @@
+"""The port of rows: one method for each question that is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from lamella.model.function import Function
+from lamella.model.layer import LayerPolicy, LayerVersion
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Some rows of a list, and where the next page begins (None at the end).
+
+    ``next`` is what the caller passes as ``after`` to go on; it stays valid when rows are
+    added or removed between two pages.
+    """
+
+    rows: tuple[Row, ...]
+    next: str | None
+
+
+class Records(Protocol):
+    """Everything that is kept about layers and functions.
+
+    The laws, which ``tests/ports/test_records.py`` executes on every backend:
+
+    - When a method that changes something returns, the change survives a power cut.
+    - Each method is one transaction: done whole, or not at all.
+    - A version number, of a layer or a function, is never given twice, not even after its
+      row (or every row) was deleted.
+    - Every account and region is a world of its own.
+    - Methods may be called from any thread.
+    """
+
+    # layers
+
+    def add_layer_version(
+        self, account: str, region: str, name: str, build: Callable[[int], LayerVersion]
+    ) -> LayerVersion:
+        """Take the layer's next number, add the row that ``build(number)`` gives, return it."""
+        ...
+
+    def layer_version(
+        self, account: str, region: str, name: str, version: int
+    ) -> LayerVersion | None: ...
+
+    def layers(
+        self,
+        account: str,
+        region: str,
+        *,
+        runtime: str | None,
+        architecture: str | None,
+        after: str | None,
+        limit: int,
+    ) -> Page[LayerVersion]:
+        """The latest matching version of each layer that has one, ordered by layer name."""
+        ...
+
+    def layer_versions(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        *,
+        runtime: str | None,
+        architecture: str | None,
+        after: str | None,
+        limit: int,
+    ) -> Page[LayerVersion]:
+        """The matching versions of one layer, newest first."""
+        ...
+
+    def remove_layer_version(self, account: str, region: str, name: str, version: int) -> None:
+        """Remove the row and its policy if they are there."""
+        ...
+
+    def layer_policy(
+        self, account: str, region: str, name: str, version: int
+    ) -> LayerPolicy | None: ...
+
+    def change_layer_policy(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        version: int,
+        change: Callable[[LayerPolicy | None], LayerPolicy | None],
+    ) -> LayerPolicy | None:
+        """Replace the policy by ``change(policy)``, alone; what ``change`` raises passes through.
+
+        Raises ``KeyError`` if the layer version is not there.
+        """
+        ...
+
+    # functions
+
+    def add_function(self, function: Function, tags: Mapping[str, str]) -> None:
+        """Add ``$LATEST`` of a new function. KeyError if one of that name is there."""
+        ...
+
+    def function(self, account: str, region: str, name: str, version: str) -> Function | None: ...
+
+    def change_function(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        version: str,
+        change: Callable[[Function], Function],
+    ) -> Function:
+        """Replace one version's row by ``change(row)``, alone; what ``change`` raises passes through.
+
+        Raises ``KeyError`` if it is not there.
+        """
+        ...
+
+    def publish_function(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        build: Callable[[Function, int, Function | None], Function | None],
+    ) -> Function:
+        """Publish ``$LATEST`` as a version.
+
+        ``build(latest, next_number, last_published)`` gives the row to add, or None to add
+        nothing; then ``last_published`` is returned. ``KeyError`` if there is no function.
+        """
+        ...
+
+    def functions(
+        self, account: str, region: str, *, all_versions: bool, after: str | None, limit: int
+    ) -> Page[Function]:
+        """``$LATEST`` of every function by name; with ``all_versions`` all their versions too."""
+        ...
+
+    def function_versions(
+        self, account: str, region: str, name: str, *, after: str | None, limit: int
+    ) -> Page[Function]:
+        """``$LATEST`` first, then the published versions, oldest first."""
+        ...
+
+    def remove_function(self, account: str, region: str, name: str) -> bool:
+        """Remove a function with all its versions and tags; False if it was not there."""
+        ...
+
+    def remove_function_version(self, account: str, region: str, name: str, version: str) -> bool:
+        """Remove one published version; False if it was not there."""
+        ...
+
+    def function_tags(self, account: str, region: str, name: str) -> Mapping[str, str]: ...
+
+    # bytes
+
+    def is_referenced(self, digest: str) -> bool:
+        """Whether a layer version or a function (code or layers) still uses these bytes."""
+        ...
+
+    def referenced_digests(self) -> set[str]: ...
+
+    def code_storage(self, account: str, region: str) -> int:
+        """Bytes of zips that count against the account's 75 GB: layer versions and function code."""
+        ...
+
+    # the whole
+
+    def all_pending(self) -> tuple[Function, ...]:
+        """Rows whose state or last update a crash left unfinished, of every account and region."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""What a running function talks to, over a listener of its own."""

@@ -1,0 +1,1 @@
+"""A process in a box. Nothing here has heard of Lambda."""
