@@ -1,0 +1,20 @@
+"""Who asks: the account, region and address a request came to. How that is found out is `auth`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One request's caller.
+
+    ``endpoint`` is the address the client used (``http://host:port``), for links in answers;
+    ``request_id`` is a UUID, sent back as ``x-amzn-RequestId``.
+    """
+
+    account: str
+    region: str
+    endpoint: str
+    request_id: str
+    principal_arn: str
