@@ -1,0 +1,257 @@
+"""Control groups: what a box may use, and what it used. Version 1, version 2, or neither.
+
+`find` looks once at what this process may write; `Groups` makes and removes one group for
+each box below a parent group named after the data directory, so that the next start can
+clear what a crash left. Where no controller can be written, resource limits stand in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamella.sandbox.plan import Limits
+
+CONTROLLERS = ("memory", "cpu", "pids")
+PERIOD_US = 100_000
+SHARES = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """Where groups may be made: for each controller that is writable, the folder to make them in.
+
+    ``version`` is 1, 2 or 0 for none.
+    """
+
+    version: int
+    folders: Mapping[str, Path]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(name for name in CONTROLLERS if name not in self.folders)
+
+
+def find(proc: Path = Path("/proc/self")) -> Hierarchy:
+    """What this process can limit with. Reads mounts and tries to make a group."""
+    own = _own_groups((proc / "cgroup").read_text())
+    mounts = _mounts((proc / "mounts").read_text())
+    found: dict[str, Path] = {}
+    for name in CONTROLLERS:
+        where = mounts.get(name)
+        if where is not None and _writable(folder := where / own.get(name, "/").lstrip("/")):
+            found[name] = folder
+    if found:
+        return Hierarchy(1, found)
+    unified = mounts.get("")
+    if unified is not None:
+        folder = unified / own.get("", "/").lstrip("/")
+        with contextlib.suppress(OSError):
+            offered = (folder / "cgroup.controllers").read_text().split()
+            if all(name in offered for name in CONTROLLERS) and _writable(folder):
+                return Hierarchy(2, dict.fromkeys(CONTROLLERS, folder))
+    return Hierarchy(0, {})
+
+
+def _own_groups(text: str) -> dict[str, str]:
+    groups = {}
+    for line in text.splitlines():
+        _, names, path = line.split(":", 2)
+        for name in names.split(","):
+            groups[name] = path
+    return groups
+
+
+def _mounts(text: str) -> dict[str, Path]:
+    """Controller -> mount point; the unified hierarchy has the empty name."""
+    found: dict[str, Path] = {}
+    for line in text.splitlines():
+        _, where, kind, options, *_ = line.split()
+        if kind == "cgroup2":
+            found[""] = Path(where)
+        elif kind == "cgroup":
+            for name in options.split(","):
+                if name in CONTROLLERS:
+                    found[name] = Path(where)
+    return found
+
+
+def _writable(folder: Path) -> bool:
+    probe = folder / f"lamella-probe-{os.getpid()}"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+class Group:
+    """The control group of one environment; empty of controllers where the host has none."""
+
+    def __init__(self, version: int, folders: Mapping[str, Path]) -> None:
+        self._version = version
+        self._folders = folders
+
+    @property
+    def processes(self) -> tuple[Path, ...]:
+        """The files that a process writes ``0`` to in order to join."""
+        return tuple(sorted({path / "cgroup.procs" for path in self._folders.values()}))
+
+    def rlimits(self, limits: Limits) -> dict[str, int]:
+        """The limits of single processes, with stand-ins for controllers that are missing."""
+        values = {"RLIMIT_NOFILE": limits.files, "RLIMIT_CORE": 0, "RLIMIT_NPROC": limits.processes}
+        if "memory" not in self._folders:
+            values["RLIMIT_DATA"] = limits.memory
+        return values
+
+    def limit(self, limits: Limits) -> None:
+        """Write the limits. Files in ``/tmp`` are memory too, so the kernel's bound leaves room
+        for them; `anonymous` tells what the processes themselves hold."""
+        total = limits.memory + limits.tmp
+        quota = max(1_000, int(limits.cpus * PERIOD_US))
+        if self._version == 1:
+            self._write("memory", "memory.limit_in_bytes", total)
+            self._write("cpu", "cpu.cfs_period_us", PERIOD_US)
+            self._write("cpu", "cpu.cfs_quota_us", quota)
+            self._write("cpu", "cpu.shares", max(2, int(SHARES * limits.weight)))
+            self._write("pids", "pids.max", limits.processes)
+        elif self._version == 2:
+            self._write("memory", "memory.max", total)
+            self._write("memory", "memory.swap.max", 0)
+            self._write("cpu", "cpu.max", f"{quota} {PERIOD_US}")
+            self._write("cpu", "cpu.weight", min(10_000, max(1, int(100 * limits.weight))))
+            self._write("pids", "pids.max", limits.processes)
+
+    def _write(self, controller: str, name: str, value: object) -> None:
+        folder = self._folders.get(controller)
+        if folder is not None:
+            with contextlib.suppress(FileNotFoundError):
+                (folder / name).write_text(str(value))
+
+    def usage(self) -> int | None:
+        """Bytes charged to the group now, files included; None without a memory controller."""
+        name = "memory.usage_in_bytes" if self._version == 1 else "memory.current"
+        return self._read("memory", name)
+
+    def anonymous(self) -> int:
+        """Bytes that the processes themselves hold: no file, no ``/tmp``."""
+        folder = self._folders.get("memory")
+        if folder is None:
+            return 0
+        key = "rss" if self._version == 1 else "anon"
+        with contextlib.suppress(OSError):
+            for line in (folder / "memory.stat").read_text().splitlines():
+                name, value = line.split()
+                if name == key:
+                    return int(value)
+        return 0
+
+    def out_of_memory_kills(self) -> int:
+        """How often the kernel itself killed for memory in this group."""
+        folder = self._folders.get("memory")
+        if folder is None:
+            return 0
+        name = "memory.oom_control" if self._version == 1 else "memory.events"
+        with contextlib.suppress(OSError):
+            for line in (folder / name).read_text().splitlines():
+                key, value = line.split()
+                if key == "oom_kill":
+                    return int(value)
+        return 0
+
+    def _read(self, controller: str, name: str) -> int | None:
+        folder = self._folders.get(controller)
+        if folder is None:
+            return None
+        try:
+            return int((folder / name).read_text())
+        except OSError:
+            return None
+
+    def remove(self) -> bool:
+        """Remove the group; False while the kernel still counts a process in it."""
+        done = True
+        for folder in set(self._folders.values()):
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                done = False
+        return done
+
+
+class Groups:
+    """Makes the groups of one server, all below ``lamella-<instance>``."""
+
+    def __init__(self, hierarchy: Hierarchy, instance: str) -> None:
+        self.hierarchy = hierarchy
+        self._parents = {
+            name: folder / f"lamella-{instance}" for name, folder in hierarchy.folders.items()
+        }
+
+    def prepare(self) -> int:
+        """Clear what a crash left, make the parent groups; return how many groups were stale."""
+        stale = self.clear()
+        for parent in set(self._parents.values()):
+            parent.mkdir(exist_ok=True)
+        if self.hierarchy.version == 2:
+            self._delegate()
+        return stale
+
+    def _delegate(self) -> None:
+        """Version 2 gives controllers only to groups whose parent holds no process itself."""
+        own = next(iter(self.hierarchy.folders.values()))
+        enable = " ".join(f"+{name}" for name in CONTROLLERS)
+        parent = next(iter(self._parents.values()))
+        try:
+            (own / "cgroup.subtree_control").write_text(enable)
+        except OSError:
+            leaf = own / parent.name / "server"
+            leaf.mkdir(exist_ok=True)
+            for pid in (own / "cgroup.procs").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    (leaf / "cgroup.procs").write_text(pid)
+            (own / "cgroup.subtree_control").write_text(enable)
+        (parent / "cgroup.subtree_control").write_text(enable)
+
+    def make(self, name: str) -> Group:
+        folders = {controller: parent / name for controller, parent in self._parents.items()}
+        for folder in set(folders.values()):
+            folder.mkdir()
+        return Group(self.hierarchy.version, folders)
+
+    def clear(self) -> int:
+        """Kill and remove every group below the parents, and the parents; return how many."""
+        count = 0
+        for parent in set(self._parents.values()):
+            if not parent.is_dir():
+                continue
+            for folder in [*(path for path in parent.iterdir() if path.is_dir()), parent]:
+                count += folder is not parent
+                _empty(folder)
+        return count
+
+
+def _empty(folder: Path) -> None:
+    """Kill what is in a group and remove it; give up after two seconds."""
+    until = time.monotonic() + 2.0
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            for pid in (folder / "cgroup.procs").read_text().split():
+                if int(pid) != os.getpid():
+                    os.kill(int(pid), signal.SIGKILL)
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.005)
+        else:
+            return

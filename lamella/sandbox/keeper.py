@@ -1,0 +1,330 @@
+"""The keeper: a small process, child of the server, that makes boxes and outlives none of them.
+
+It owns a mount namespace of its own (as root) or a user and a mount namespace (otherwise), so
+that nothing it mounts is ever seen on the host, and everything it mounted is gone with it. It
+has one thread: boxes are tied to it by the parent-death signal, which the kernel ties to a
+thread. It runs with the server's rights and never runs a byte of a function.
+
+The server speaks to it over a SOCK_SEQPACKET socket: one JSON request, one JSON answer, with
+descriptors beside them; and it sends ``{"exited": name, "status": n}`` when a box ends. It
+imports next to nothing, because it is forked for every box.
+
+Started as ``python -m lamella.sandbox.keeper DESCRIPTOR``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lamella.sandbox import syscalls
+
+MESSAGE_BYTES = 1_048_576
+IP_FREEBIND = 15
+ETC = (
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "java-17-openjdk",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "mime.types",
+    "pki/tls/certs",
+    "pki/ca-trust",
+    "protocols",
+    "services",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+)
+WRITTEN_ETC = {
+    "passwd": "root:x:0:0:root:/root:/sbin/nologin\n"
+    "sbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n",
+    "group": "root:x:0:\nsbx_user1051:x:990:\n",
+    "hosts": "127.0.0.1 localhost sandbox sandbox.localdomain\n",
+    "resolv.conf": "",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+
+
+class Keeper:
+    """Everything the keeper holds: its mounts, and the boxes that run."""
+
+    def __init__(self, channel: socket.socket, base: str) -> None:
+        self._channel = channel
+        self._base = base
+        self._exposed: dict[str, str] = {}
+        self._boxes: dict[int, str] = {}
+        self._filter = b""
+        self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._requests: Mapping[str, Callable[[Any, list[int]], tuple[object, list[int]]]] = {
+            "filter": self._set_filter,
+            "expose": self._expose,
+            "room": self._room,
+            "leave": self._leave,
+            "start": self._start,
+        }
+
+    def run(self) -> None:
+        """Serve requests and report ends until the server is gone."""
+        wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(woken)
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if wake in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake, 4096)
+                self._reap()
+            if self._channel.fileno() in ready and not self._answer():
+                return
+
+    def _answer(self) -> bool:
+        """Serve one request; False when the server has closed its end."""
+        data, descriptors, _, _ = socket.recv_fds(self._channel, MESSAGE_BYTES, 8)
+        if not data:
+            return False
+        request = json.loads(data)
+        try:
+            answer, given = self._requests[request["do"]](request, descriptors)
+        except OSError as error:
+            answer, given = {"error": str(error)}, []
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        socket.send_fds(self._channel, [json.dumps(answer).encode()], given)
+        for descriptor in given:
+            os.close(descriptor)
+        return True
+
+    def _set_filter(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        """The system-call filter that every box from now on gets."""
+        self._filter = bytes.fromhex(request["program"])
+        return {}, []
+
+    def _expose(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        """Make a path of the host reachable for the users of boxes, whoever owns its parents."""
+        source = request["path"]
+        if source not in self._exposed:
+            target = Path(self._base, "host", str(len(self._exposed)))
+            if Path(source).is_dir():
+                target.mkdir()
+            else:
+                target.touch()
+            syscalls.mount(source, str(target), "", syscalls.MS_BIND | syscalls.MS_REC)
+            self._exposed[source] = str(target)
+        return {"path": self._exposed[source]}, []
+
+    def _room(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        """A ``/tmp`` of its own for one environment, of fixed size; it outlives single boxes."""
+        path = Path(self._base, "rooms", request["room"])
+        path.mkdir()
+        options = f"size={request['bytes']},nr_inodes={request['inodes']},mode=1777"
+        if request["uid"] is not None:
+            options += f",uid={request['uid']},gid={request['uid']}"
+        syscalls.mount("tmp", str(path), "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+        return {"path": str(path)}, []
+
+    def _leave(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        path = Path(self._base, "rooms", request["room"])
+        syscalls.unmount(str(path))
+        path.rmdir()
+        return {}, []
+
+    def _start(self, request: Any, descriptors: list[int]) -> tuple[object, list[int]]:
+        """Make one box. Descriptors in: its output. Out: pidfd of its first process
+        and, when asked for, a listening socket in its network namespace."""
+        (output,) = descriptors
+        info, info_in = os.pipe2(os.O_CLOEXEC)
+        gate_out, gate = os.pipe2(os.O_CLOEXEC)
+        try:
+            child = os.fork()
+            if child == 0:
+                _become_box(request, self._filter, output, info_in, gate_out)
+            os.close(info_in)
+            info_in = -1
+            self._boxes[child] = request["name"]
+            first = _first_process(info)
+            if first is None:
+                return {"error": "bubblewrap ended before the box was made"}, []
+            pidfd = os.pidfd_open(first)
+            given = [pidfd]
+            if request["listen"] is not None:
+                given.append(self._listen_inside(first, request["listen"]))
+            os.write(gate, b"\n")
+            return {"pid": first}, given
+        finally:
+            for descriptor in (info, gate_out, gate, *([info_in] if info_in >= 0 else [])):
+                os.close(descriptor)
+
+    def _listen_inside(self, pid: int, port: int) -> int:
+        inside = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            syscalls.setns(inside, syscalls.CLONE_NEWNET)
+            try:
+                listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                # The box may not have brought its loopback interface up yet.
+                listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+                listener.bind(("127.0.0.1", port))
+                listener.listen(64)
+                return listener.detach()
+            finally:
+                syscalls.setns(self._network, syscalls.CLONE_NEWNET)
+        finally:
+            os.close(inside)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            name = self._boxes.pop(pid, None)
+            if name is not None:
+                code = os.waitstatus_to_exitcode(status)
+                message = json.dumps({"exited": name, "status": code}).encode()
+                self._channel.send(message)
+
+
+def _become_box(request: Any, program: bytes, output: int, info: int, gate: int) -> None:
+    """In the forked child: take the box's limits and user, then become bubblewrap. Never returns."""
+    try:
+        for path in request["cgroups"]:
+            with open(path, "w") as processes:
+                processes.write("0")
+        for name, value in request["rlimits"].items():
+            kind = getattr(resource, name)
+            hard = resource.getrlimit(kind)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (value, value))
+        uid = request["uid"]
+        if uid is not None:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.set_inheritable(info, True)
+        os.set_inheritable(gate, True)
+        bubblewrap = request["bubblewrap"]
+        # Options go through a file, as other users of the host can read command lines.
+        options = _in_memory("\0".join(request["options"]).encode())
+        own = ["--args", str(options), "--info-fd", str(info), "--block-fd", str(gate)]
+        own += ["--seccomp", str(_in_memory(program)), "--"]
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.execve(bubblewrap, [bubblewrap, *own, *request["argv"]], {})
+    except OSError as error:
+        os.write(output, f"the box could not be made: {error}\n".encode())
+    finally:
+        os._exit(125)
+
+
+def _in_memory(data: bytes) -> int:
+    """A descriptor that reads ``data``; it is inherited."""
+    descriptor = os.memfd_create("box", 0)
+    os.write(descriptor, data)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _first_process(info: int) -> int | None:
+    """The process id of the box's first process, from bubblewrap's information pipe."""
+    text = b""
+    while not text.rstrip().endswith(b"}"):
+        part = os.read(info, 4096)
+        if not part:
+            return None
+        text += part
+    return int(json.loads(text)["child-pid"])
+
+
+def isolate() -> None:
+    """Enter the keeper's own namespaces; as another user than root that takes a user namespace.
+
+    The network namespace is one the keeper may come back to after it was in a box's: without
+    root it has no right to the host's.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    own = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET
+    if uid == 0:
+        syscalls.unshare(own)
+    else:
+        syscalls.unshare(syscalls.CLONE_NEWUSER | own)
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+
+
+def furnish() -> str:
+    """Mount the keeper's own small file system, with the boxes' ``/etc`` in it; return its path."""
+    base = next(path for path in ("/mnt", "/media", "/srv", "/run") if Path(path).is_dir())
+    syscalls.mount("keeper", base, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
+    for folder in ("host", "rooms", "etc"):
+        Path(base, folder).mkdir()
+    for name in ETC:
+        _copy(Path("/etc", name), Path(base, "etc", name))
+    for name, text in WRITTEN_ETC.items():
+        Path(base, "etc", name).write_text(text)
+    return base
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not source.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A file that only root may read (a private key among the certificates) stays outside.
+    with contextlib.suppress(shutil.Error, OSError):
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True, ignore=_unreadable_by_all)
+        else:
+            shutil.copyfile(source, target)
+
+
+def _unreadable_by_all(folder: str, names: list[str]) -> list[str]:
+    paths = ((name, Path(folder, name)) for name in names)
+    return [n for n, p in paths if not p.is_symlink() and not p.lstat().st_mode & 0o004]
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    parent = os.getppid()
+    syscalls.die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES)
+    os.umask(0o022)
+    try:
+        syscalls.become_subreaper()
+        isolate()
+        keeper = Keeper(channel, furnish())
+    except OSError as error:
+        channel.send(json.dumps({"error": str(error)}).encode())
+        return
+    channel.send(json.dumps({"ready": os.getpid()}).encode())
+    keeper.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""Boxes from the server's side: started, watched, killed.
+
+`Spawner` speaks to the keeper (see `lamella.sandbox.keeper`) from the server's event loop.
+A `Box` is one running process tree with namespaces of its own; a `Room` is the ``/tmp`` that
+outlives single boxes of one environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lamella.errors import SandboxFailed
+from lamella.sandbox import plan as plans
+from lamella.sandbox import seccomp
+from lamella.sandbox.cgroup import Group
+from lamella.sandbox.keeper import MESSAGE_BYTES
+from lamella.sandbox.plan import BoxPlan
+
+FIRST_UID = 1_879_048_192
+"""Users of boxes when the server is root: far from what distributions and containers hand out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A ``/tmp`` for the boxes of one environment, and the user they run as (None: the server's)."""
+
+    name: str
+    path: str
+    uid: int | None
+
+
+class Box:
+    """A running box. `exited` resolves to the exit code, negative for a signal."""
+
+    def __init__(self, name: str, pid: int, pidfd: int, listener: socket.socket | None) -> None:
+        self.name = name
+        self.pid = pid
+        self.listener = listener
+        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._pidfd = pidfd
+
+    def kill(self) -> None:
+        """Kill every process in the box: its pid namespace dies with its first process."""
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Give back what the server holds of a box that has ended."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        if self.listener is not None:
+            self.listener.close()
+
+
+class Spawner:
+    """Starts boxes through a keeper of its own.
+
+    ``shared`` are folders whose contents plans refer to (one mount for all of them); any other
+    path of a plan is exposed by itself when it is first used.
+    """
+
+    def __init__(self, bubblewrap: Path, shared: Sequence[Path], *, unique_uids: bool) -> None:
+        self._bubblewrap = bubblewrap
+        self._shared = tuple(path.resolve() for path in shared)
+        self._unique_uids = unique_uids
+        self._located: dict[Path, str] = {}
+        self._answers: deque[asyncio.Future[tuple[Any, list[int]]]] = deque()
+        self._boxes: dict[str, Box] = {}
+        self._early: dict[str, int] = {}
+        self._uids = 0
+        self._system = plans.system_links()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._base = ""
+
+    async def start(self) -> None:
+        """Start the keeper. Raises SandboxFailed with what this host does not allow."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lamella.sandbox.keeper", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"},
+            )
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES)
+        self._channel = ours
+        loop = asyncio.get_running_loop()
+        hello = await loop.sock_recv(ours, MESSAGE_BYTES)
+        first = json.loads(hello or b'{"error": "the keeper ended at once"}')
+        if "error" in first:
+            ours.close()
+            self._process.wait()
+            raise SandboxFailed(
+                f"Boxes cannot be made on this host: {first['error']}. Run `lamella doctor`."
+            )
+        loop.add_reader(ours, self._receive)
+        await self._ask({"do": "filter", "program": seccomp.program().hex()})
+        for path in self._shared:
+            await self._locate(path)
+        await self._locate(self._bubblewrap_home())
+
+    def _bubblewrap_home(self) -> Path:
+        """The folder that holds bubblewrap and, if it came in a wheel, the libraries beside it."""
+        parents = self._bubblewrap.parents
+        return parents[2] if "site-packages" in self._bubblewrap.parts else parents[0]
+
+    async def room(self, name: str, size: int) -> Room:
+        """A new ``/tmp`` of ``size`` bytes, owned by the user that its boxes will run as."""
+        uid = None
+        if self._unique_uids:
+            uid = FIRST_UID + self._uids % 0x1000_0000
+            self._uids += 1
+        answer, _ = await self._ask(
+            {
+                "do": "room",
+                "room": name,
+                "bytes": size,
+                "inodes": max(1024, size // 4096),
+                "uid": uid,
+            }
+        )
+        return Room(name, answer["path"], uid)
+
+    async def leave(self, room: Room) -> None:
+        """Give up a room whose boxes have all ended."""
+        await self._ask({"do": "leave", "room": room.name})
+
+    async def box(self, plan: BoxPlan, room: Room, group: Group, output: int) -> Box:
+        """Start ``plan``'s process; ``output`` becomes its standard output and error.
+
+        Raises SandboxFailed if the box cannot be made.
+        """
+        sources = [*sum(plan.overlays.values(), ()), *plan.binds.values(), *plan.writable.values()]
+        for path in sources:
+            await self._locate(path)
+        options = plans.options(
+            plan,
+            locate=self._known,
+            etc=self._etc,
+            tmp=room.path,
+            system=self._system,
+        )
+        request = {
+            "do": "start",
+            "name": plan.name,
+            "options": options,
+            "argv": plan.argv,
+            "bubblewrap": self._known(self._bubblewrap),
+            "uid": room.uid,
+            "listen": plan.listen,
+            "cgroups": [str(path) for path in group.processes],
+            "rlimits": group.rlimits(plan.limits),
+        }
+        answer, descriptors = await self._ask(request, [output])
+        listener = socket.socket(fileno=descriptors[1]) if len(descriptors) > 1 else None
+        box = Box(plan.name, answer["pid"], descriptors[0], listener)
+        if plan.name in self._early:
+            box.exited.set_result(self._early.pop(plan.name))
+        else:
+            self._boxes[plan.name] = box
+        return box
+
+    async def close(self) -> None:
+        """Kill every box and end the keeper; when this returns nothing of them is left."""
+        boxes = list(self._boxes.values())
+        for box in boxes:
+            box.kill()
+        for box in boxes:
+            with contextlib.suppress(SandboxFailed, TimeoutError):
+                await asyncio.wait_for(asyncio.shield(box.exited), 1.0)
+        if self._channel is not None:
+            asyncio.get_running_loop().remove_reader(self._channel)
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)
+        self._fail(SandboxFailed("The server is stopping."))
+
+    @property
+    def _etc(self) -> str:
+        return f"{self._base}/etc"
+
+    def _known(self, path: Path) -> str:
+        """Where the keeper sees ``path``, which `_locate` has made sure of."""
+        path = path.absolute()
+        if path in self._located:
+            return self._located[path]
+        for parent in path.parents:
+            if parent in self._located:
+                return f"{self._located[parent]}/{path.relative_to(parent)}"
+        raise KeyError(path)
+
+    async def _locate(self, path: Path) -> None:
+        path = path.absolute()
+        if path in self._located or any(parent in self._located for parent in path.parents):
+            return
+        answer, _ = await self._ask({"do": "expose", "path": str(path)})
+        self._located[path] = answer["path"]
+        self._base = answer["path"].split("/host/")[0]
+
+    async def _ask(
+        self, request: dict[str, Any], descriptors: Sequence[int] = ()
+    ) -> tuple[Any, list[int]]:
+        if self._channel is None:
+            raise SandboxFailed("The keeper of the boxes is not running.")
+        answer: asyncio.Future[tuple[Any, list[int]]] = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        socket.send_fds(self._channel, [json.dumps(request).encode()], descriptors)
+        return await answer
+
+    def _receive(self) -> None:
+        assert self._channel is not None
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._channel, MESSAGE_BYTES, 8)
+        except BlockingIOError:
+            return
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._channel)
+            self._channel.close()
+            self._channel = None
+            self._fail(SandboxFailed("The keeper of the boxes has ended; restart the server."))
+            return
+        message = json.loads(data)
+        if "exited" in message:
+            self._ended(message["exited"], message["status"])
+            return
+        answer = self._answers.popleft()
+        if answer.done():
+            for descriptor in descriptors:
+                os.close(descriptor)
+        elif "error" in message:
+            answer.set_exception(SandboxFailed(message["error"]))
+        else:
+            answer.set_result((message, descriptors))
+
+    def _ended(self, name: str, status: int) -> None:
+        # bubblewrap reports a command that died of a signal as a shell does: 128 + signal.
+        code = 128 - status if status > 128 else status
+        box = self._boxes.pop(name, None)
+        if box is None:
+            self._early[name] = code
+        elif not box.exited.done():
+            box.exited.set_result(code)
+
+    def _fail(self, error: SandboxFailed) -> None:
+        for answer in self._answers:
+            if not answer.done():
+                answer.set_exception(error)
+        self._answers.clear()
+        for box in self._boxes.values():
+            if not box.exited.done():
+                box.exited.set_result(-signal.SIGKILL)
+        self._boxes.clear()
