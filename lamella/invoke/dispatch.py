@@ -1,0 +1,127 @@
+"""The way of an invocation: from a name and a payload to an answer. The hot path.
+
+Resolved functions are kept in memory and dropped by the operation that changes them, so a warm
+invocation asks no database and changes no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+
+import orjson
+
+from lamella.errors import InvalidRequestContent, RuntimeMissing, SandboxFailed, ServiceError
+from lamella.invoke import report
+from lamella.invoke.environment import Call
+from lamella.invoke.pool import Key, Pool, Shelf
+from lamella.model import arn
+from lamella.model.function import Function
+from lamella.model.invocation import Outcome
+
+Resolve = Callable[[str, str, str, str | None], Function]
+"""Account, region, name and qualifier to a version that is ready to run; blocking."""
+
+ON_LOOP_BYTES = 262_144
+"""A payload up to this size is checked on the event loop (under a millisecond)."""
+
+
+class Dispatcher:
+    """Invokes functions; one for a server."""
+
+    def __init__(self, resolve: Resolve, pool: Pool) -> None:
+        self._resolve = resolve
+        self._pool = pool
+        self._shelves: dict[tuple[str, str, str, str | None], Shelf] = {}
+
+    async def invoke(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        qualifier: str | None,
+        payload: bytes,
+        *,
+        request_id: str,
+        client_context: str | None = None,
+        trace_id: str | None = None,
+        log_tail: bool = False,
+    ) -> Outcome:
+        """Run a function once and wait for its answer.
+
+        Raises InvalidRequestContent, ResourceNotFound, TooManyRequests, and ServiceError when no
+        environment can be made.
+        """
+        shelf = await self._shelf(account, region, name, qualifier)
+        await check_payload(payload)
+        call = Call(
+            request_id=request_id,
+            payload=payload or b"{}",
+            function_arn=arn.function(account, region, name, qualifier),
+            trace_id=trace_id or new_trace(),
+            client_context=client_context,
+        )
+        try:
+            environment = await self._pool.take(shelf)
+        except SandboxFailed as error:
+            raise ServiceError(str(error)) from error
+        try:
+            answer = await environment.invoke(call)
+        except SandboxFailed as error:
+            raise ServiceError(str(error)) from error
+        finally:
+            self._pool.give_back(shelf, environment)
+        return Outcome(
+            payload=answer.reply.payload,
+            executed_version=shelf.function.version,
+            function_error=None if answer.reply.error_type is None else report.UNHANDLED,
+            log_tail=answer.log_tail if log_tail else None,
+        )
+
+    async def check(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
+        """What DryRun does: everything but the invocation."""
+        return (await self._shelf(account, region, name, qualifier)).function
+
+    async def _shelf(self, account: str, region: str, name: str, qualifier: str | None) -> Shelf:
+        key = (account, region, name, qualifier)
+        shelf = self._shelves.get(key)
+        if shelf is None or shelf.retired:
+            try:
+                function = await asyncio.to_thread(self._resolve, *key)
+            except RuntimeMissing as error:
+                raise ServiceError(str(error)) from error
+            shelf = self._shelves[key] = self._pool.shelf(function)
+        return shelf
+
+    def forget(self, key: Key) -> None:
+        """A version changed: the next invocation resolves it anew. Call on the event loop."""
+        self._pool.forget(key)
+        gone = [each for each in self._shelves if each[:3] == key[:3]]
+        for each in gone:
+            del self._shelves[each]
+
+
+async def check_payload(payload: bytes) -> None:
+    """Raise InvalidRequestContent unless ``payload`` is JSON or empty; it is passed on unchanged."""
+    if not payload:
+        return
+    try:
+        if len(payload) <= ON_LOOP_BYTES:
+            orjson.loads(payload)
+        else:
+            await asyncio.to_thread(orjson.loads, payload)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestContent(
+            f"Could not parse request body into json: Could not parse payload into json: {error}"
+        ) from error
+
+
+def new_trace() -> str:
+    """A trace header as Lambda makes one for a request that brings none; not sampled.
+
+    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
+    """
+    random = os.urandom(20).hex()
+    return f"Root=1-{int(time.time()):08x}-{random[:24]};Parent={random[24:]};Sampled=0"

@@ -1,0 +1,69 @@
+"""Memory of environments that work: measured while they do, and bounded.
+
+Files in ``/tmp`` are memory to the kernel but not to Lambda, so the control group's own bound
+leaves room for both. What the processes themselves hold is looked at every few milliseconds
+while an environment works, and one that holds more than its function may is killed, as AWS does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+
+INTERVAL_SECONDS = 0.01
+
+
+class Watched(ABC):
+    """Something whose memory is watched; ``limit`` is in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.memory_limit = limit
+        self.memory_peak = 0
+
+    @abstractmethod
+    def memory_charged(self) -> int:
+        """Bytes charged now, files included: quick to read, never less than what is held."""
+
+    @abstractmethod
+    def memory_held(self) -> int:
+        """Bytes that the processes themselves hold now."""
+
+    @abstractmethod
+    def out_of_memory(self) -> None:
+        """Called once when more is held than the limit."""
+
+    def measure_memory(self) -> None:
+        held = self.memory_held()
+        self.memory_peak = max(self.memory_peak, held)
+        if held > self.memory_limit:
+            self.out_of_memory()
+
+
+class MemoryWatch:
+    """Looks at everything that was added, until it is discarded."""
+
+    def __init__(self) -> None:
+        self._working: set[Watched] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watched: Watched) -> None:
+        self._working.add(watched)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(INTERVAL_SECONDS, self._look)
+
+    def discard(self, watched: Watched) -> None:
+        self._working.discard(watched)
+
+    def _look(self) -> None:
+        self._timer = None
+        for watched in tuple(self._working):
+            if watched.memory_charged() > watched.memory_limit:
+                watched.measure_memory()
+        if self._working:
+            self._timer = asyncio.get_running_loop().call_later(INTERVAL_SECONDS, self._look)
+
+    def close(self) -> None:
+        self._working.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,218 @@
+"""The environments there are, and which invocation gets which.
+
+One `Shelf` for each function version as it is configured now. A caller takes the environment
+that was used last (its caches are warm), or waits for whichever comes first: one that gets
+free, or a new one that was started because somebody waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from lamella.errors import SandboxFailed, TooManyRequests
+from lamella.invoke.environment import Environment
+from lamella.model.function import Function
+from lamella.model.lifecycle import EnvironmentState
+
+Make = Callable[[str, Function], Environment]
+Key = tuple[str, str, str, str]
+
+SWEEP_SECONDS = 1.0
+RATE_EXCEEDED = "Rate Exceeded."
+
+log = logging.getLogger(__name__)
+
+
+class Shelf:
+    """The environments of one function version under one configuration."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.idle: list[Environment] = []
+        self.busy: set[Environment] = set()
+        self.waiting: deque[asyncio.Future[Environment]] = deque()
+        self.starting = 0
+        self.retired = False
+
+    @property
+    def size(self) -> int:
+        return len(self.idle) + len(self.busy) + self.starting
+
+
+class Pool:
+    """Every environment of this server.
+
+    ``most`` is the number of environments it may hold at once, ``idle_seconds`` how long an
+    unused one is kept.
+    """
+
+    def __init__(self, make: Make, *, most: int, idle_seconds: float) -> None:
+        self._make = make
+        self._most = most
+        self._idle_seconds = idle_seconds
+        self._shelves: dict[Key, Shelf] = {}
+        self._numbers = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.Task[None] | None = None
+        self._count = 0
+        self._closing = False
+
+    def start(self) -> None:
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    @property
+    def count(self) -> int:
+        """How many environments there are, those that start or stop included."""
+        return self._count
+
+    def shelf(self, function: Function) -> Shelf:
+        """The shelf for ``function`` as it is configured; an older configuration's is retired."""
+        key = (function.account, function.region, function.name, function.version)
+        shelf = self._shelves.get(key)
+        if shelf is None or shelf.function.revision_id != function.revision_id:
+            if shelf is not None:
+                self._retire(shelf)
+            shelf = self._shelves[key] = Shelf(function)
+        return shelf
+
+    async def take(self, shelf: Shelf) -> Environment:
+        """An environment for one invocation. Raises TooManyRequests at the limit of the host."""
+        if shelf.idle:
+            environment = shelf.idle.pop()
+            shelf.busy.add(environment)
+            return environment
+        while self._count >= self._most and await self._evict():
+            pass
+        if self._count >= self._most and not shelf.size:
+            raise TooManyRequests(RATE_EXCEEDED, Reason="ConcurrentInvocationLimitExceeded")
+        ours: asyncio.Future[Environment] = asyncio.get_running_loop().create_future()
+        shelf.waiting.append(ours)
+        self._grow(shelf)
+        try:
+            return await ours
+        except asyncio.CancelledError:
+            if ours.done() and not ours.cancelled() and ours.exception() is None:
+                self.give_back(shelf, ours.result())
+            raise
+
+    def give_back(self, shelf: Shelf, environment: Environment) -> None:
+        """The invocation is over; the environment serves the next one or waits for it."""
+        shelf.busy.discard(environment)
+        if environment.state is EnvironmentState.ENDED:
+            self._end(environment)
+            self._grow(shelf)
+        else:
+            self._offer(shelf, environment)
+
+    def _offer(self, shelf: Shelf, environment: Environment) -> None:
+        while shelf.waiting:
+            ours = shelf.waiting.popleft()
+            if not ours.done():
+                shelf.busy.add(environment)
+                ours.set_result(environment)
+                return
+        if shelf.retired or self._closing:
+            self._end(environment)
+        else:
+            shelf.idle.append(environment)
+
+    def _grow(self, shelf: Shelf) -> None:
+        """Start an environment if more callers wait than environments are on their way."""
+        if shelf.starting >= len(shelf.waiting) or self._count >= self._most:
+            return
+        shelf.starting += 1
+        self._count += 1
+        self._spawn(self._start(shelf))
+
+    async def _start(self, shelf: Shelf) -> None:
+        name = f"e{next(self._numbers)}"
+        environment: Environment | None = None
+        try:
+            environment = self._make(name, shelf.function)
+            await environment.start()
+        except SandboxFailed as error:
+            log.error("environment %s of %s: %s", name, shelf.function.arn, error)
+            shelf.starting -= 1
+            if environment is not None:
+                await environment.stop()
+            self._count -= 1
+            self._refuse(shelf, error)
+            return
+        shelf.starting -= 1
+        self._offer(shelf, environment)
+
+    def _refuse(self, shelf: Shelf, error: SandboxFailed) -> None:
+        while shelf.waiting:
+            ours = shelf.waiting.popleft()
+            if not ours.done():
+                ours.set_exception(error)
+                return
+
+    def _end(self, environment: Environment) -> None:
+        self._spawn(self._stop(environment))
+
+    async def _stop(self, environment: Environment) -> None:
+        try:
+            await environment.stop()
+        finally:
+            self._count -= 1
+            for shelf in self._shelves.values():
+                if shelf.waiting:
+                    self._grow(shelf)
+
+    async def _evict(self) -> bool:
+        """End the environment, of whichever function, that was idle longest; False if all work."""
+        shelves = [shelf for shelf in self._shelves.values() if shelf.idle]
+        if not shelves:
+            return False
+        oldest = min(shelves, key=lambda shelf: shelf.idle[0].idle_since)
+        await self._stop(oldest.idle.pop(0))
+        return True
+
+    def forget(self, key: Key) -> None:
+        """A version changed or is gone: its idle environments end, busy ones after their answer."""
+        shelf = self._shelves.pop(key, None)
+        if shelf is not None:
+            self._retire(shelf)
+
+    def _retire(self, shelf: Shelf) -> None:
+        shelf.retired = True
+        idle, shelf.idle = shelf.idle, []
+        for environment in idle:
+            self._end(environment)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            oldest = time.monotonic() - self._idle_seconds
+            for shelf in tuple(self._shelves.values()):
+                while shelf.idle and shelf.idle[0].idle_since < oldest:
+                    self._end(shelf.idle.pop(0))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End every environment; callers that wait are refused."""
+        self._closing = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeper
+        for shelf in self._shelves.values():
+            for environment in tuple(shelf.busy):
+                environment.abort()
+            for ours in shelf.waiting:
+                ours.cancel()
+            self._retire(shelf)
+        while self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)

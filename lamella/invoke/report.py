@@ -1,0 +1,102 @@
+"""The lines Lambda itself writes into a function's log, and the bodies of its own errors. Pure.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html and LAMBDA.md 5.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+from datetime import UTC, datetime
+
+import orjson
+
+from lamella.model.invocation import Reply
+
+UNHANDLED = "Unhandled"
+
+_SIGNALS = {
+    signal.SIGKILL: "killed",
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGABRT: "aborted",
+    signal.SIGTERM: "terminated",
+    signal.SIGBUS: "bus error",
+    signal.SIGFPE: "floating point exception",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGINT: "interrupt",
+    signal.SIGHUP: "hangup",
+    signal.SIGQUIT: "quit",
+    signal.SIGSYS: "bad system call",
+    signal.SIGTRAP: "trace/breakpoint trap",
+    signal.SIGPIPE: "broken pipe",
+    signal.SIGXFSZ: "file size limit exceeded",
+}
+
+
+def init_start(runtime: str, runtime_arn: str) -> str:
+    return f"INIT_START Runtime Version: {runtime}\tRuntime Version ARN: {runtime_arn}\n"
+
+
+def start(request_id: str, version: str) -> str:
+    return f"START RequestId: {request_id} Version: {version}\n"
+
+
+def end(request_id: str) -> str:
+    return f"END RequestId: {request_id}\n"
+
+
+def report(
+    request_id: str,
+    *,
+    duration: float,
+    memory_size: int,
+    memory_used: int,
+    init_duration: float | None = None,
+    status: str | None = None,
+) -> str:
+    """The REPORT line; durations are seconds, ``memory_size`` MB, ``memory_used`` bytes."""
+    billed = math.ceil((duration + (init_duration or 0.0)) * 1000)
+    line = (
+        f"REPORT RequestId: {request_id}\tDuration: {duration * 1000:.2f} ms\t"
+        f"Billed Duration: {billed} ms\tMemory Size: {memory_size} MB\t"
+        f"Max Memory Used: {min(memory_size, math.ceil(memory_used / 1_048_576))} MB\t"
+    )
+    if init_duration is not None:
+        line += f"Init Duration: {init_duration * 1000:.2f} ms\t"
+    if status is not None:
+        line += f"Status: {status}\t"
+    return line + "\n"
+
+
+def timeout_line(request_id: str, seconds: float, now: datetime) -> str:
+    moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    return f"{moment}Z {request_id} Task timed out after {seconds:.2f} seconds\n\n"
+
+
+def timed_out(request_id: str, seconds: float) -> Reply:
+    return _fault(
+        "Sandbox.Timedout",
+        f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds",
+    )
+
+
+def exited(request_id: str, code: int) -> Reply:
+    """The answer when the runtime ended before it answered; ``code`` is negative for a signal."""
+    return _fault("Runtime.ExitError", f"RequestId: {request_id} Error: {exit_reason(code)}")
+
+
+def exit_reason(code: int) -> str:
+    if code == 0:
+        return "Runtime exited without providing a reason"
+    if code > 0:
+        return f"Runtime exited with error: exit status {code}"
+    name = _SIGNALS.get(signal.Signals(-code), f"signal {-code}")
+    return f"Runtime exited with error: signal: {name}"
+
+
+def invalid_entrypoint(request_id: str, reason: str) -> Reply:
+    return _fault("Runtime.InvalidEntrypoint", f"RequestId: {request_id} Error: {reason}")
+
+
+def _fault(kind: str, message: str) -> Reply:
+    return Reply(orjson.dumps({"errorType": kind, "errorMessage": message}), kind)
