@@ -1,0 +1,164 @@
+"""What this host can and cannot enforce, found out by trying it.
+
+`examine` is what ``lamella doctor`` prints; each finding says what was seen and how to mend it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamella.errors import SandboxFailed
+from lamella.sandbox import bubblewrap, cgroup, seccomp
+from lamella.sandbox.plan import BoxPlan, Limits
+from lamella.sandbox.spawn import Spawner
+
+MEGABYTE = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``needed`` findings that fail keep functions from running at all."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+    needed: bool = False
+
+
+def examine() -> tuple[Finding, ...]:
+    """Look at everything that boxes stand on; takes a fraction of a second."""
+    return (_kernel(), _bubblewrap(), _box(), *_groups(), _users(), _filter())
+
+
+def _kernel() -> Finding:
+    release = platform.release()
+    numbers = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
+    return Finding(
+        "kernel",
+        numbers >= (5, 11),
+        f"Linux {release}",
+        "Overlays without root need Linux 5.11 or newer.",
+        needed=True,
+    )
+
+
+def _bubblewrap() -> Finding:
+    try:
+        program = bubblewrap.find()
+    except SandboxFailed as error:
+        return Finding("bubblewrap", False, str(error), bubblewrap.MEND, needed=True)
+    said = ".".join(str(part) for part in bubblewrap.version(program))
+    return Finding("bubblewrap", True, f"{said}, {program}", needed=True)
+
+
+def _box() -> Finding:
+    """Make a box with an overlay of two directories and read through it."""
+    mend = (
+        "Allow user namespaces: `sysctl -w user.max_user_namespaces=15000`, on Debian also "
+        "`kernel.unprivileged_userns_clone=1`, on Ubuntu "
+        "`kernel.apparmor_restrict_unprivileged_userns=0`. In a container, its runtime must allow "
+        "unshare and mount."
+    )
+    try:
+        said = asyncio.run(_try_box())
+    except (SandboxFailed, OSError, TimeoutError) as error:
+        return Finding("box with overlay", False, str(error), mend, needed=True)
+    good = said == "both"
+    return Finding("box with overlay", good, "works" if good else said, mend, needed=True)
+
+
+async def _try_box() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        layers = []
+        for name in ("one", "two"):
+            layer = Path(folder, name)
+            layer.mkdir()
+            (layer / name).touch()
+            layers.append(layer)
+        Path(folder).chmod(0o755)
+        spawner = Spawner(bubblewrap.find(), [Path(folder)], unique_uids=os.geteuid() == 0)
+        await spawner.start()
+        try:
+            return await asyncio.wait_for(_run_box(spawner, tuple(layers)), 5.0)
+        finally:
+            await spawner.close()
+
+
+async def _run_box(spawner: Spawner, layers: tuple[Path, ...]) -> str:
+    plan = BoxPlan(
+        name="probe",
+        argv=("/bin/sh", "-c", "test -e /opt/one && test -e /opt/two && echo both"),
+        environment={},
+        limits=Limits(memory=64 * MEGABYTE, tmp=MEGABYTE),
+        overlays={"/opt": layers},
+    )
+    reader, writer = os.pipe()
+    try:
+        room = await spawner.room("probe", MEGABYTE)
+        try:
+            box = await spawner.box(plan, room, cgroup.Group(0, {}), writer)
+        finally:
+            os.close(writer)
+        code = await box.exited
+        box.close()
+        await spawner.leave(room)
+        said = os.read(reader, 4096).decode(errors="replace").strip()
+        return said or f"the box ended with {code}"
+    finally:
+        os.close(reader)
+
+
+def _groups() -> list[Finding]:
+    hierarchy = cgroup.find()
+    names = {"memory": "memory limit", "cpu": "CPU limit", "pids": "process limit"}
+    mend = (
+        "Run as root, or under a systemd user session that delegates the controllers "
+        "(`systemd-run --user --scope -p Delegate=yes lamella serve`)."
+    )
+    stand_in = {
+        "memory": "falls back to a limit on each process's own data",
+        "cpu": "functions share the CPUs without shares of their own",
+        "pids": "falls back to the per-user process limit",
+    }
+    return [
+        Finding(
+            names[name],
+            name in hierarchy.folders,
+            f"control groups, version {hierarchy.version}"
+            if name in hierarchy.folders
+            else f"the {name} controller cannot be written: {stand_in[name]}",
+            mend,
+        )
+        for name in cgroup.CONTROLLERS
+    ]
+
+
+def _users() -> Finding:
+    root = os.geteuid() == 0
+    return Finding(
+        "a user for each environment",
+        root,
+        "each environment runs as a host user of its own"
+        if root
+        else "environments run as this user, in namespaces of their own",
+        "Run as root if environments must not share a host user.",
+    )
+
+
+def _filter() -> Finding:
+    machine = platform.machine()
+    return Finding(
+        "system-call filter",
+        machine in seccomp.ARCHITECTURES,
+        f"{machine}: {len(seccomp.ARCHITECTURES[machine].refused)} calls refused"
+        if machine in seccomp.ARCHITECTURES
+        else f"no table for {machine}",
+        "Use x86_64 or aarch64.",
+        needed=True,
+    )
