@@ -15,8 +15,7 @@ from lamella.sandbox import cgroup
 from lamella.sandbox.cgroup import Group, Groups
 from lamella.sandbox.plan import BoxPlan, Limits
 from lamella.sandbox.spawn import Spawner
-
-from .conftest import MEGABYTE, Boxes, Result
+from tests.sandbox.boxes import MEGABYTE, Boxes, Result
 
 InBoxes = Callable[[Callable[[Boxes], Awaitable[Any]]], Any]
 
