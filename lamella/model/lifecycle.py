@@ -1,0 +1,121 @@
+"""The lives of a runtime and of its execution environment, as tables.
+
+A table maps ``(state, event)`` to the next state; what is not in it is illegal. The names of a
+runtime's states are those AWS puts into its ``InvalidStateTransition`` messages. Who raises the
+events, and what happens on the way, is left to `lamella.runtime_api` and `lamella.invoke`.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from lamella.errors import LamellaError
+
+S = TypeVar("S", bound=StrEnum)
+E = TypeVar("E", bound=StrEnum)
+
+
+class RuntimeState(StrEnum):
+    STARTED = "Started"
+    INIT_ERROR = "InitError"
+    READY = "Ready"
+    RUNNING = "Running"
+    INVOCATION_RESPONSE = "InvocationResponse"
+    INVOCATION_ERROR_RESPONSE = "InvocationErrorResponse"
+    RESPONSE_SENT = "ResponseSent"
+
+
+class RuntimeEvent(StrEnum):
+    """What the runtime does (``NEXT``, ``RESPONSE``, ``ERROR``, ``INIT_ERROR``) or meets."""
+
+    NEXT = "next"
+    DELIVERED = "delivered"
+    RESPONSE = "response"
+    ERROR = "error"
+    SENT = "sent"
+    CUT = "cut"
+    INIT_ERROR = "init error"
+
+
+class EnvironmentState(StrEnum):
+    NEW = "New"
+    INIT = "Init"
+    IDLE = "Idle"
+    INVOKE = "Invoke"
+    FINISHING = "Finishing"
+    FAILED = "Failed"
+    SHUTDOWN = "Shutdown"
+    ENDED = "Ended"
+
+
+class EnvironmentEvent(StrEnum):
+    START = "start"
+    INITIALISED = "initialised"
+    INVOKE = "invoke"
+    ANSWERED = "answered"
+    FREE = "free"
+    FAULT = "fault"
+    STOP = "stop"
+    EXITED = "exited"
+
+
+# `next` may be repeated while an invocation runs: the call is idempotent, a client that lost its
+# connection gets the same invocation again. CUT is a response whose connection broke half way.
+RUNTIME: Mapping[tuple[RuntimeState, RuntimeEvent], RuntimeState] = {
+    (RuntimeState.STARTED, RuntimeEvent.NEXT): RuntimeState.READY,
+    (RuntimeState.STARTED, RuntimeEvent.INIT_ERROR): RuntimeState.INIT_ERROR,
+    (RuntimeState.READY, RuntimeEvent.NEXT): RuntimeState.READY,
+    (RuntimeState.READY, RuntimeEvent.DELIVERED): RuntimeState.RUNNING,
+    (RuntimeState.RUNNING, RuntimeEvent.NEXT): RuntimeState.RUNNING,
+    (RuntimeState.RUNNING, RuntimeEvent.DELIVERED): RuntimeState.RUNNING,
+    (RuntimeState.RUNNING, RuntimeEvent.RESPONSE): RuntimeState.INVOCATION_RESPONSE,
+    (RuntimeState.RUNNING, RuntimeEvent.ERROR): RuntimeState.INVOCATION_ERROR_RESPONSE,
+    (RuntimeState.INVOCATION_RESPONSE, RuntimeEvent.SENT): RuntimeState.RESPONSE_SENT,
+    (RuntimeState.INVOCATION_RESPONSE, RuntimeEvent.CUT): RuntimeState.RUNNING,
+    (RuntimeState.INVOCATION_ERROR_RESPONSE, RuntimeEvent.SENT): RuntimeState.RESPONSE_SENT,
+    (RuntimeState.INVOCATION_ERROR_RESPONSE, RuntimeEvent.CUT): RuntimeState.RUNNING,
+    (RuntimeState.RESPONSE_SENT, RuntimeEvent.NEXT): RuntimeState.READY,
+}
+
+# An invocation may come while INIT still runs (init is then part of it), and a failed
+# environment starts anew with its /tmp kept: that is AWS's reset.
+ENVIRONMENT: Mapping[tuple[EnvironmentState, EnvironmentEvent], EnvironmentState] = {
+    (EnvironmentState.NEW, EnvironmentEvent.START): EnvironmentState.INIT,
+    (EnvironmentState.NEW, EnvironmentEvent.STOP): EnvironmentState.ENDED,
+    (EnvironmentState.INIT, EnvironmentEvent.INITIALISED): EnvironmentState.IDLE,
+    (EnvironmentState.INIT, EnvironmentEvent.FAULT): EnvironmentState.FAILED,
+    (EnvironmentState.INIT, EnvironmentEvent.STOP): EnvironmentState.SHUTDOWN,
+    (EnvironmentState.IDLE, EnvironmentEvent.INVOKE): EnvironmentState.INVOKE,
+    (EnvironmentState.IDLE, EnvironmentEvent.FAULT): EnvironmentState.FAILED,
+    (EnvironmentState.IDLE, EnvironmentEvent.STOP): EnvironmentState.SHUTDOWN,
+    (EnvironmentState.INVOKE, EnvironmentEvent.ANSWERED): EnvironmentState.FINISHING,
+    (EnvironmentState.INVOKE, EnvironmentEvent.FAULT): EnvironmentState.FAILED,
+    (EnvironmentState.INVOKE, EnvironmentEvent.STOP): EnvironmentState.SHUTDOWN,
+    (EnvironmentState.FINISHING, EnvironmentEvent.FREE): EnvironmentState.IDLE,
+    (EnvironmentState.FINISHING, EnvironmentEvent.FAULT): EnvironmentState.FAILED,
+    (EnvironmentState.FINISHING, EnvironmentEvent.STOP): EnvironmentState.SHUTDOWN,
+    (EnvironmentState.FAILED, EnvironmentEvent.START): EnvironmentState.INIT,
+    (EnvironmentState.FAILED, EnvironmentEvent.STOP): EnvironmentState.SHUTDOWN,
+    (EnvironmentState.SHUTDOWN, EnvironmentEvent.EXITED): EnvironmentState.ENDED,
+}
+
+
+class IllegalTransition(LamellaError):
+    """An event that its state does not allow; ``state`` and ``event`` say which."""
+
+    def __init__(self, state: StrEnum, event: StrEnum) -> None:
+        self.state = state
+        self.event = event
+        super().__init__(f"{event} is not allowed in state {state}")
+
+
+def step(table: Mapping[tuple[S, E], S], state: S, event: E) -> S:
+    """The state after ``event``. Raises IllegalTransition."""
+    after = table.get((state, event))
+    if after is None:
+        raise IllegalTransition(state, event)
+    return after

@@ -1,0 +1,412 @@
+"""The Runtime API of one environment: HTTP on a listener that only this environment can reach.
+
+Owns the protocol (routes, headers, bodies, limits of what a hostile client may send); what a
+call means is `lamella.runtime_api.runtime`'s. Bodies pass through as bytes.
+
+What a client can make the server hold is bounded: `CONNECTIONS` connections, `HEAD_BYTES` of
+unfinished head, chunk head or trailers each, and one answer of `RESPONSE_BYTES` in all, because
+bodies are kept only where the runtime's state expects one. Malformed HTTP costs its sender the
+connection and nobody else anything.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html; error bodies as AWS's
+Runtime Interface Emulator sends them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import socket
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Final
+
+import httptools
+
+from lamella.model.invocation import Event, Reply
+from lamella.model.lifecycle import RuntimeEvent, RuntimeState
+from lamella.model.limits import RESPONSE_BYTES
+from lamella.runtime_api.runtime import TOO_LARGE, Runtime
+
+CONNECTIONS: Final = 64
+# The clients of AWS send causes of errors of up to 1 MiB in a header.
+HEAD_BYTES: Final = 1_310_720
+DISCARD_BYTES: Final = 8 * RESPONSE_BYTES
+JOIN_BYTES: Final = 65_536
+
+_PREFIX: Final = b"/2018-06-01/runtime/"
+_NEXT: Final = _PREFIX + b"invocation/next"
+_INVOCATION: Final = _PREFIX + b"invocation/"
+_INIT_ERROR: Final = _PREFIX + b"init/error"
+_ANSWERS: Final = {b"response": RuntimeEvent.RESPONSE, b"error": RuntimeEvent.ERROR}
+_TRANSITIONS: Final = {
+    RuntimeEvent.NEXT: "Ready",
+    RuntimeEvent.RESPONSE: "InvocationResponse",
+    RuntimeEvent.ERROR: "InvocationErrorResponse",
+    RuntimeEvent.INIT_ERROR: "InitError",
+}
+_REASONS: Final = {
+    202: "Accepted",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Request Entity Too Large",
+    431: "Request Header Fields Too Large",
+}
+
+
+def _response(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    head = (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _error(status: int, error_type: str, message: str) -> bytes:
+    return _response(
+        status, f'{{"errorMessage":"{message}","errorType":"{error_type}"}}\n'.encode()
+    )
+
+
+_ACCEPTED: Final = _response(202, b'{"status":"OK"}\n')
+_UNKNOWN_ID: Final = _error(400, "InvalidRequestID", "Invalid request ID")
+_EXCEEDED: Final = _error(
+    413,
+    "RequestEntityTooLarge",
+    f"Exceeded maximum allowed payload size ({RESPONSE_BYTES} bytes).",
+)
+_NOT_FOUND: Final = _response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+_NOT_ALLOWED: Final = _response(405, b"", "text/plain; charset=utf-8")
+_HEAD_TOO_LARGE: Final = _response(431, b"", "text/plain; charset=utf-8")
+
+
+def _illegal(state: RuntimeState, event: RuntimeEvent) -> bytes:
+    return _error(
+        403,
+        "InvalidStateTransition",
+        f"State transition from {state} to {_TRANSITIONS[event]} failed for runtime. "
+        "Error: State transition is not allowed",
+    )
+
+
+def _header_value(text: str) -> str:
+    """``text`` as one header value: line breaks, which JSON has only between tokens, are blanks."""
+    return text.replace("\r", " ").replace("\n", " ").replace("\0", " ")
+
+
+def _invocation_head(event: Event) -> bytes:
+    lines = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        f"Lambda-Runtime-Aws-Request-Id: {event.request_id}\r\n"
+        f"Lambda-Runtime-Deadline-Ms: {event.deadline_ms}\r\n"
+        f"Lambda-Runtime-Invoked-Function-Arn: {event.function_arn}\r\n"
+        f"Lambda-Runtime-Trace-Id: {_header_value(event.trace_id)}\r\n"
+        f"Content-Length: {len(event.payload)}\r\n"
+    )
+    if event.client_context:
+        lines += f"Lambda-Runtime-Client-Context: {_header_value(event.client_context)}\r\n"
+    if event.cognito_identity:
+        lines += f"Lambda-Runtime-Cognito-Identity: {_header_value(event.cognito_identity)}\r\n"
+    return (lines + "\r\n").encode("utf-8", "replace")
+
+
+def _error_name(value: bytes) -> str:
+    return value[:256].decode("latin-1")
+
+
+def _streamed_error(error_type: bytes, body: bytes) -> Reply:
+    """The error that a streaming response ended with: its body is base64 in a trailer."""
+    try:
+        payload = b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        payload = body
+    return Reply(payload, _error_name(error_type))
+
+
+class RuntimeApi:
+    """Serves one environment's runtime; make one inside a running event loop.
+
+    ``on_idle`` is called each time the runtime asks for ``next`` with nothing left to do.
+    """
+
+    def __init__(self, *, on_idle: Callable[[], None] | None = None) -> None:
+        self._on_idle = on_idle
+        self._free = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self.runtime = Runtime(self._idled)
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Answer on ``listener`` (bound, in whichever network namespace) until ``close``."""
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), sock=listener)
+
+    async def initialised(self) -> Reply | None:
+        """None at the first ``next``, the posted Reply at ``init/error``.
+
+        Raises RuntimeGone when the API is closed first.
+        """
+        return await asyncio.shield(self.runtime.initialised)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the runtime waits in ``next``: the environment is free."""
+        return self.runtime.idle
+
+    async def wait_idle(self) -> None:
+        """Return when the runtime waits in ``next``."""
+        while not self.runtime.idle:
+            self._free.clear()
+            await self._free.wait()
+
+    def invoke(self, event: Event) -> asyncio.Future[Reply]:
+        """Send ``event`` to the waiting ``next``, or to the one that comes.
+
+        The Future ends with the posted response or error; it raises RuntimeGone when
+        the API is closed first. Raises RuntimeError while another invocation is under way.
+        """
+        return self.runtime.invoke(event)
+
+    def close(self) -> None:
+        """Close the listener and every connection at once; whoever waits gets RuntimeGone."""
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._connections):
+            connection.drop()
+        self.runtime.end()
+
+    def _idled(self) -> None:
+        self._free.set()
+        if self._on_idle is not None:
+            self._on_idle()
+
+    def admit(self, connection: _Connection) -> bool:
+        if len(self._connections) >= CONNECTIONS:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def forget(self, connection: _Connection) -> None:
+        self._connections.discard(connection)
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; requests are answered in the order in which they came."""
+
+    def __init__(self, api: RuntimeApi) -> None:
+        self._api = api
+        self._runtime = api.runtime
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpRequestParser(self)
+        self._unfinished = 0
+        self._waiting = False
+        self._closed = False
+        self._keep_alive = True
+        self._reset_request()
+
+    def _reset_request(self) -> None:
+        self._url = b""
+        self._error_type = b""
+        self._error_body = b""
+        self._expects = False
+        self._accepts: RuntimeEvent | None = None
+        self._refusal: bytes | None = None
+        self._body: bytes | bytearray = b""
+        self._size = 0
+
+    # The transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if not self._api.admit(self):
+            self._closed = True
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._abandon()
+        self._api.forget(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closed:
+            return
+        self._unfinished += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.drop()
+            return
+        if self._unfinished > HEAD_BYTES and not self._closed:
+            self._transport.write(_HEAD_TOO_LARGE)
+            self._end()
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+    # What the runtime asks of its line
+
+    def deliver(self, event: Event) -> None:
+        self._waiting = False
+        if self._transport.get_write_buffer_size() > JOIN_BYTES:
+            # It asks again and again without reading what it got.
+            self.drop()
+            return
+        head = _invocation_head(event)
+        if len(event.payload) <= JOIN_BYTES:
+            self._transport.write(head + event.payload)
+        else:
+            self._transport.write(head)
+            self._transport.write(event.payload)
+        if not self._keep_alive:
+            self._end()
+
+    def drop(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._transport.abort()
+        self._abandon()
+
+    def _end(self) -> None:
+        """Close once everything written is sent."""
+        self._closed = True
+        self._transport.close()
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._accepts is not None and self._accepts is not RuntimeEvent.INIT_ERROR:
+            self._runtime.cut()
+        self._accepts = None
+        self._body = b""
+        self._waiting = False
+        self._runtime.lost(self)
+
+    # The parser
+
+    def on_message_begin(self) -> None:
+        if self._waiting:
+            # Nothing can be asked behind a `next` that is not answered.
+            self.drop()
+        self._reset_request()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        size = len(name)
+        if size == 34 and name.lower() == b"lambda-runtime-function-error-type":
+            self._error_type = value
+        elif size == 34 and name.lower() == b"lambda-runtime-function-error-body":
+            self._error_body = value
+        elif size == 6 and name.lower() == b"expect":
+            self._expects = value.lower() == b"100-continue"
+
+    def on_headers_complete(self) -> None:
+        self._unfinished = 0
+        if self._closed:
+            return
+        self._refusal = self._route(self._parser.get_method(), self._url)
+        if self._expects and self._refusal is None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_chunk_header(self) -> None:
+        self._unfinished = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._unfinished = 0
+        self._size += len(body)
+        if self._accepts is None:
+            if self._size > DISCARD_BYTES:
+                self.drop()
+        elif self._size > RESPONSE_BYTES:
+            self._refuse_size()
+        elif self._size == len(body):
+            self._body = body
+        else:
+            # One growing buffer: a list of the parts would cost forty bytes for each of them.
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        self._unfinished = 0
+        if self._closed:
+            return
+        self._keep_alive = self._parser.should_keep_alive()
+        if self._refusal is not None:
+            self._write(self._refusal)
+        elif self._accepts is None:
+            self._next()
+        else:
+            self._accept(self._accepts)
+
+    # Routes
+
+    def _route(self, method: bytes, url: bytes) -> bytes | None:
+        """What to refuse the request with, or None; a body is kept only if it is wanted."""
+        if url == _NEXT:
+            return None if method == b"GET" else _NOT_ALLOWED
+        if url == _INIT_ERROR:
+            return self._expect_body(method, RuntimeEvent.INIT_ERROR)
+        if url.startswith(_INVOCATION):
+            request_id, _, action = url[len(_INVOCATION) :].partition(b"/")
+            event = _ANSWERS.get(action)
+            if event is not None:
+                if method == b"POST" and not self._runtime.knows(request_id):
+                    return _UNKNOWN_ID
+                return self._expect_body(method, event)
+        return _NOT_FOUND
+
+    def _expect_body(self, method: bytes, event: RuntimeEvent) -> bytes | None:
+        if method != b"POST":
+            return _NOT_ALLOWED
+        state = self._runtime.state
+        if not self._runtime.begin(event):
+            return _illegal(state, event)
+        self._accepts = event
+        return None
+
+    def _next(self) -> None:
+        self._waiting = True
+        state = self._runtime.state
+        if not self._runtime.next(self):
+            self._waiting = False
+            self._write(_illegal(state, RuntimeEvent.NEXT))
+
+    def _accept(self, event: RuntimeEvent) -> None:
+        self._accepts = None
+        payload = bytes(self._body)
+        self._body = b""
+        if event is RuntimeEvent.INIT_ERROR:
+            name = _error_name(self._error_type) or "Runtime.Unknown"
+            self._runtime.fail_init(Reply(payload, name))
+        elif event is RuntimeEvent.ERROR:
+            name = _error_name(self._error_type) or "Function.Unknown"
+            self._runtime.finish(Reply(payload, name))
+        elif self._error_type:
+            self._runtime.finish(_streamed_error(self._error_type, self._error_body))
+        else:
+            self._runtime.finish(Reply(payload))
+        self._write(_ACCEPTED)
+
+    def _refuse_size(self) -> None:
+        """The caller gets its error now; the rest of the body is read and thrown away."""
+        event, self._accepts = self._accepts, None
+        self._body = b""
+        self._refusal = _EXCEEDED
+        if event is RuntimeEvent.INIT_ERROR:
+            self._runtime.fail_init(TOO_LARGE)
+        else:
+            self._runtime.finish(TOO_LARGE)
+
+    def _write(self, response: bytes) -> None:
+        self._transport.write(response)
+        if not self._keep_alive:
+            self._end()
