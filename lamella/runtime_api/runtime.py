@@ -48,7 +48,7 @@ class Runtime:
     def __init__(self, on_idle: Callable[[], None]) -> None:
         self.state = RuntimeState.STARTED
         self.event: Event | None = None
-        self.request_id = b""
+        self._request_id: bytes | None = None
         self.initialised: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
         self._on_idle = on_idle
         self._answer: asyncio.Future[Reply] | None = None

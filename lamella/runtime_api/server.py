@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import logging
 import socket
 from base64 import b64decode
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from lamella.model.invocation import Event, Reply
 from lamella.model.lifecycle import RuntimeEvent, RuntimeState
 from lamella.model.limits import RESPONSE_BYTES
 from lamella.runtime_api.runtime import TOO_LARGE, Runtime
+
+_log = logging.getLogger(__name__)
 
 CONNECTIONS: Final = 64
 # The clients of AWS send causes of errors of up to 1 MiB in a header.
@@ -237,6 +240,10 @@ class _Connection(asyncio.Protocol):
         self._unfinished += len(data)
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            _log.exception("Runtime API: a request could not be handled")
+            self.drop()
+            return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.drop()
             return

@@ -138,7 +138,7 @@ def play(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
     def run(scenario: Scenario) -> None:
         async def main() -> None:
             async with staged() as stage:
-                await asyncio.wait_for(scenario(stage), 20)
+                await asyncio.wait_for(scenario(stage), 6)
 
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(main())
