@@ -20,7 +20,7 @@ import logging
 import socket
 from base64 import b64decode
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import httptools
 
@@ -223,11 +223,11 @@ class _Connection(asyncio.Protocol):
     # The transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the methods of asyncio's without being subclasses of them.
+        self._transport = cast("asyncio.Transport", transport)
         if not self._api.admit(self):
             self._closed = True
-            transport.abort()
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
