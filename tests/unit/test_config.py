@@ -1,0 +1,118 @@
+"""Settings: where each comes from, what is refused, and that every fault is named at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lamella import config
+from lamella.config import SETTINGS, Auth, LogFormat, Settings, SettingsRefused, load
+
+HOME = {"HOME": "/home/ada"}
+
+
+def refused(flags: dict[str, str | bool | None], **environ: str) -> tuple[str, ...]:
+    with pytest.raises(SettingsRefused) as caught:
+        load(flags, {**HOME, **environ}, uid=1000)
+    return caught.value.faults
+
+
+def test_without_a_word_the_server_listens_on_loopback_and_keeps_data_at_home() -> None:
+    settings = load({}, HOME, uid=1000)
+    assert (settings.host, settings.port) == ("127.0.0.1", 4566)
+    assert settings.data == Path("/home/ada/.local/share/lamella")
+    assert settings.log_format is LogFormat.TEXT
+    assert settings.max_environments >= 4
+
+
+def test_root_keeps_data_in_var_lib() -> None:
+    assert load({}, HOME, uid=0).data == Path("/var/lib/lamella")
+
+
+def test_the_xdg_folder_is_used_when_it_is_absolute() -> None:
+    assert load({}, {**HOME, "XDG_DATA_HOME": "/d"}, uid=1).data == Path("/d/lamella")
+    relative = load({}, {**HOME, "XDG_DATA_HOME": "d"}, uid=1).data
+    assert relative == Path("/home/ada/.local/share/lamella")
+
+
+def test_a_flag_wins_over_a_variable_and_a_variable_over_the_default() -> None:
+    environ = {**HOME, "LAMELLA_PORT": "5000", "LAMELLA_LOG_FORMAT": "json"}
+    settings = load({"port": "6000"}, environ, uid=1000)
+    assert settings.port == 6000
+    assert settings.log_format is LogFormat.JSON
+
+
+def test_an_ephemeral_server_has_no_folder_of_its_own() -> None:
+    settings = load({"ephemeral": True}, HOME, uid=1000)
+    assert settings.ephemeral
+    assert settings.data is None
+
+
+def test_a_relative_folder_becomes_absolute() -> None:
+    data = load({"data": "here"}, HOME, uid=1000).data
+    assert data is not None
+    assert data.is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("host", " "),
+        ("port", "65536"),
+        ("port", "-1"),
+        ("port", "http"),
+        ("data", ""),
+        ("auth", "iam"),
+        ("log_format", "xml"),
+        ("s3_endpoint", "127.0.0.1:9000"),
+        ("max_environments", "0"),
+        ("idle_seconds", "0"),
+        ("idle_seconds", "nan"),
+        ("idle_seconds", "soon"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_the_name_of_its_flag(name: str, text: str) -> None:
+    (fault,) = refused({name: text})
+    assert fault.startswith(f"--{name.replace('_', '-')} {text!r}: ")
+
+
+def test_a_variable_at_fault_is_named_as_a_variable() -> None:
+    (fault,) = refused({}, LAMELLA_EPHEMERAL="perhaps")
+    assert fault == "LAMELLA_EPHEMERAL 'perhaps': must be true or false."
+
+
+def test_all_faults_are_named_together() -> None:
+    faults = refused({"port": "x", "log_format": "xml"}, LAMELLA_IDLE_SECONDS="-1")
+    assert len(faults) == 3
+
+
+def test_sigv4_is_refused_with_what_to_do() -> None:
+    (fault,) = refused({"auth": "sigv4"})
+    assert "use none" in fault
+
+
+def test_other_addresses_than_loopback_must_be_opened_on_purpose() -> None:
+    (fault,) = refused({"host": "0.0.0.0"})
+    assert "--auth none" in fault
+    opened = load({"host": "0.0.0.0", "auth": "none"}, HOME, uid=1000)
+    assert opened.auth is Auth.NONE
+    assert "may run code" in config.warnings(opened)[0]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"])
+def test_loopback_needs_no_word_and_gets_no_warning(host: str) -> None:
+    assert config.warnings(load({"host": host}, HOME, uid=1000)) == ()
+
+
+def test_a_folder_and_ephemeral_do_not_go_together() -> None:
+    (fault,) = refused({"ephemeral": True, "data": "/d"})
+    assert "give one of them" in fault
+
+
+def test_every_setting_has_a_sentence_a_flag_and_a_variable() -> None:
+    assert {each.name for each in SETTINGS} == set(Settings.__dataclass_fields__)
+    for each in SETTINGS:
+        assert each.sentence.endswith(".")
+        assert each.flag in config.table()
+        assert each.variable in config.table()
