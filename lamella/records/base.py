@@ -17,7 +17,8 @@ class Page(Generic[Row]):
     """Some rows of a list, and where the next page begins (None at the end).
 
     ``next`` is what the caller passes as ``after`` to go on; it stays valid when rows are
-    added or removed between two pages.
+    added or removed between two pages. Text that no page gave as ``next`` raises
+    `lamella.errors.InvalidParameterValue` or is taken as a place in the order.
     """
 
     rows: tuple[Row, ...]
@@ -32,7 +33,9 @@ class Records(Protocol):
     - When a method that changes something returns, the change survives a power cut.
     - Each method is one transaction: done whole, or not at all.
     - A version number, of a layer or a function, is never given twice, not even after its
-      row (or every row) was deleted.
+      row (or every row) was deleted: a layer or function that is made anew under the same name
+      counts on. ("Version numbers are never reused, even for a function that has been deleted
+      and recreated", says https://docs.aws.amazon.com/lambda/latest/dg/versioning-intro.html.)
     - Every account and region is a world of its own.
     - Methods may be called from any thread.
     """

@@ -1,0 +1,198 @@
+"""`Records` over any SQL engine: each method is one transaction around one question.
+
+Owns transactions. The statements are in ``sql_layers`` and ``sql_functions``, the tables in
+``tables``; which database it is, and how its transactions begin, is the engine's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from lamella.model.function import Function
+from lamella.model.layer import LayerPolicy, LayerVersion
+from lamella.records import sql_functions, sql_layers
+from lamella.records.base import Page
+from lamella.records.tables import blob_references
+
+# the execution option by which an engine knows that a transaction is going to write
+WRITES = "lamella_writes"
+
+
+class SqlRecords:
+    """The rows, in the database of ``engine``, which must be migrated already.
+
+    ``one_writer`` is entered around every transaction that writes: a lock where the database
+    admits one writer only and would make the others poll.
+    """
+
+    def __init__(
+        self, engine: Engine, one_writer: AbstractContextManager[object] | None = None
+    ) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._one_writer = one_writer if one_writer is not None else nullcontext()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with self._one_writer, self._writer.begin() as connection:
+            yield connection
+
+    # layers
+
+    def add_layer_version(
+        self, account: str, region: str, name: str, build: Callable[[int], LayerVersion]
+    ) -> LayerVersion:
+        with self._write() as connection:
+            return sql_layers.add_version(connection, account, region, name, build)
+
+    def layer_version(
+        self, account: str, region: str, name: str, version: int
+    ) -> LayerVersion | None:
+        with self._read() as connection:
+            return sql_layers.version(connection, account, region, name, version)
+
+    def layers(
+        self,
+        account: str,
+        region: str,
+        *,
+        runtime: str | None,
+        architecture: str | None,
+        after: str | None,
+        limit: int,
+    ) -> Page[LayerVersion]:
+        with self._read() as connection:
+            return sql_layers.latest_of_each(
+                connection, account, region, runtime, architecture, after, limit
+            )
+
+    def layer_versions(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        *,
+        runtime: str | None,
+        architecture: str | None,
+        after: str | None,
+        limit: int,
+    ) -> Page[LayerVersion]:
+        with self._read() as connection:
+            return sql_layers.versions(
+                connection, account, region, name, runtime, architecture, after, limit
+            )
+
+    def remove_layer_version(self, account: str, region: str, name: str, version: int) -> None:
+        with self._write() as connection:
+            sql_layers.remove_version(connection, account, region, name, version)
+
+    def layer_policy(
+        self, account: str, region: str, name: str, version: int
+    ) -> LayerPolicy | None:
+        with self._read() as connection:
+            return sql_layers.policy(connection, account, region, name, version)
+
+    def change_layer_policy(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        version: int,
+        change: Callable[[LayerPolicy | None], LayerPolicy | None],
+    ) -> LayerPolicy | None:
+        with self._write() as connection:
+            return sql_layers.change_policy(connection, account, region, name, version, change)
+
+    # functions
+
+    def add_function(self, function: Function, tags: Mapping[str, str]) -> None:
+        with self._write() as connection:
+            sql_functions.add(connection, function, tags)
+
+    def function(self, account: str, region: str, name: str, version: str) -> Function | None:
+        with self._read() as connection:
+            return sql_functions.read(connection, account, region, name, version)
+
+    def change_function(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        version: str,
+        change: Callable[[Function], Function],
+    ) -> Function:
+        with self._write() as connection:
+            return sql_functions.change(connection, account, region, name, version, change)
+
+    def publish_function(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        build: Callable[[Function, int, Function | None], Function | None],
+    ) -> Function:
+        with self._write() as connection:
+            return sql_functions.publish(connection, account, region, name, build)
+
+    def functions(
+        self, account: str, region: str, *, all_versions: bool, after: str | None, limit: int
+    ) -> Page[Function]:
+        with self._read() as connection:
+            return sql_functions.listed(connection, account, region, all_versions, after, limit)
+
+    def function_versions(
+        self, account: str, region: str, name: str, *, after: str | None, limit: int
+    ) -> Page[Function]:
+        with self._read() as connection:
+            return sql_functions.versions(connection, account, region, name, after, limit)
+
+    def remove_function(self, account: str, region: str, name: str) -> bool:
+        with self._write() as connection:
+            return sql_functions.remove(connection, account, region, name)
+
+    def remove_function_version(self, account: str, region: str, name: str, version: str) -> bool:
+        with self._write() as connection:
+            return sql_functions.remove_version(connection, account, region, name, version)
+
+    def function_tags(self, account: str, region: str, name: str) -> Mapping[str, str]:
+        with self._read() as connection:
+            return sql_functions.tags(connection, account, region, name)
+
+    # bytes
+
+    def is_referenced(self, digest: str) -> bool:
+        with self._read() as connection:
+            found = connection.execute(
+                sa.select(blob_references.c.digest)
+                .where(blob_references.c.digest == digest)
+                .limit(1)
+            )
+            return found.first() is not None
+
+    def referenced_digests(self) -> set[str]:
+        with self._read() as connection:
+            found = connection.execute(sa.select(blob_references.c.digest).distinct())
+            return set(found.scalars())
+
+    def code_storage(self, account: str, region: str) -> int:
+        with self._read() as connection:
+            layers = sql_layers.storage(connection, account, region)
+            return layers + sql_functions.storage(connection, account, region)
+
+    # the whole
+
+    def all_pending(self) -> tuple[Function, ...]:
+        with self._read() as connection:
+            return sql_functions.pending(connection)
+
+    def close(self) -> None:
+        self._engine.dispose()
