@@ -15,7 +15,7 @@ from lamella.model.invocation import Reply
 
 UNHANDLED = "Unhandled"
 
-_SIGNALS = {
+_SIGNALS: dict[int, str] = {
     signal.SIGKILL: "killed",
     signal.SIGSEGV: "segmentation fault",
     signal.SIGABRT: "aborted",
@@ -90,7 +90,7 @@ def exit_reason(code: int) -> str:
         return "Runtime exited without providing a reason"
     if code > 0:
         return f"Runtime exited with error: exit status {code}"
-    name = _SIGNALS.get(signal.Signals(-code), f"signal {-code}")
+    name = _SIGNALS.get(-code, f"signal {-code}")
     return f"Runtime exited with error: signal: {name}"
 
 

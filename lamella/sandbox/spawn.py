@@ -28,6 +28,8 @@ from lamella.sandbox.cgroup import Group
 from lamella.sandbox.keeper import MESSAGE_BYTES
 from lamella.sandbox.plan import BoxPlan
 
+LAST_SIGNAL = 64
+
 FIRST_UID = 1_879_048_192
 """Users of boxes when the server is root: far from what distributions and containers hand out."""
 
@@ -252,7 +254,7 @@ class Spawner:
 
     def _ended(self, name: str, status: int) -> None:
         # bubblewrap reports a command that died of a signal as a shell does: 128 + signal.
-        code = 128 - status if status > 128 else status
+        code = 128 - status if 128 < status <= 128 + LAST_SIGNAL else status
         box = self._boxes.pop(name, None)
         if box is None:
             self._early[name] = code
