@@ -1,0 +1,89 @@
+"""Lambda's contract, derived from botocore's service model: nothing of it is typed here again.
+
+`Contract` finds the operation of a request; each `Operation` reads its input (`parse`), checks it
+(`validate`) and writes its result (`serialise`). Those three are made when they are first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+
+from lamella.api import parse, routes, serialise, validate
+from lamella.errors import ApiError
+
+
+class Operation:
+    """One operation of the model: ``name`` as AWS writes it, ``labels`` in path order."""
+
+    def __init__(self, model: Any, labels: Sequence[str]) -> None:
+        self.name: str = model.name
+        self.labels = tuple(labels)
+        self.method: str = model.http["method"]
+        self.request_uri: str = model.http["requestUri"]
+        self._model = model
+
+    @cached_property
+    def _parse(self) -> parse.Parser:
+        return parse.parser(self._model, self.labels)
+
+    @cached_property
+    def _validate(self) -> Any:
+        return validate.validator(self._model)
+
+    @cached_property
+    def serialise(self) -> serialise.Serialiser:
+        """Writes a result as a response. ValueError if the result is not the model's."""
+        return serialise.serialiser(self._model)
+
+    def read(
+        self,
+        labels: Sequence[str],
+        query: parse.Query,
+        headers: parse.Headers,
+        body: bytes,
+    ) -> dict[str, Any]:
+        """The request's input by member name, parsed and valid.
+
+        Raises SerializationFailed and ValidationFailed.
+        """
+        request = self._parse(labels, query, headers, body)
+        self._validate(request)
+        return request
+
+
+class Contract:
+    """All operations of a service model (as botocore loads it), by name and by route."""
+
+    def __init__(self, model: ServiceModel) -> None:
+        templates = {
+            name: routes.template(model.operation_model(name).http["requestUri"])
+            for name in model.operation_names
+        }
+        self.operations: Mapping[str, Operation] = {
+            name: Operation(model.operation_model(name), template.labels)
+            for name, template in templates.items()
+        }
+        self._router = routes.Router(
+            (self.operations[name].method, template, self.operations[name])
+            for name, template in templates.items()
+        )
+        self._errors = serialise.Errors(model.error_shapes)
+
+    @classmethod
+    def of_lambda(cls) -> Contract:
+        description = Loader().load_service_model("lambda", "service-2")
+        return cls(ServiceModel(description, "lambda"))
+
+    def match(
+        self, method: str, raw_path: bytes, query: parse.Query
+    ) -> tuple[Operation, list[str]] | None:
+        """The operation of a request and the values of its labels, or None."""
+        return self._router.match(method, raw_path, query)
+
+    def error(self, error: ApiError) -> serialise.Response:
+        return self._errors.response(error)
