@@ -1,0 +1,1 @@
+"""The Node.js runtimes: a small client of our own to AWS's contract."""

@@ -1,0 +1,67 @@
+"""Starts AWS's runtime client for the function: ``python3.X -S /var/runtime/bootstrap.py``.
+
+``-S`` keeps the host's own packages (site-packages, dist-packages, ``.pth`` files) out of the
+search path; what a function would miss of the site module is made up for here.
+"""
+
+import builtins
+import os
+import sys
+
+RUNTIME = os.path.dirname(os.path.abspath(__file__))
+TASK = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
+OPT = "/opt/python"
+
+
+def search_path(standard, environ):
+    """AWS's order: the function, the layers, what PYTHONPATH names, the runtime, the language."""
+    version = "python%d.%d" % sys.version_info[:2]
+    wanted = [TASK, "%s/lib/%s/site-packages" % (OPT, version), OPT]
+    wanted += [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    wanted.append(RUNTIME)
+    wanted += standard
+    return list(dict.fromkeys(wanted))
+
+
+def standard_path():
+    """What the interpreter itself put there, without the script's folder and PYTHONPATH."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [entry for entry in sys.path if entry != RUNTIME and entry not in given]
+
+
+def add_site_builtins():
+    import _sitebuiltins
+
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    builtins.help = _sitebuiltins._Helper()
+
+
+def customize():
+    """A sitecustomize module in PYTHONPATH runs, as it does without ``-S``: tracers start so."""
+    for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if entry and entry != RUNTIME and os.path.exists(os.path.join(entry, "sitecustomize.py")):
+            import sitecustomize  # noqa: F401
+
+            return
+
+
+def main():
+    standard = standard_path()
+    # The runtime's own modules first: a function that packs a library of the same name must not
+    # take its runtime client apart.
+    sys.path[:] = [RUNTIME, *standard]
+    from awslambdaric import bootstrap
+    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
+    sys.path[:] = search_path(standard, os.environ)
+    add_site_builtins()
+    customize()
+    # AWS polls in a thread from 3.12 on, because its native client holds off signals while it
+    # waits; this one does not, so the thread would only cost time.
+    client = LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"], False)
+    bootstrap.run(os.environ["_HANDLER"], client)
+
+
+if __name__ == "__main__":
+    main()
