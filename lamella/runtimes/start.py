@@ -1,0 +1,122 @@
+"""How a function's runtime is started: command line, variables, and what the box must show.
+
+A pure function over a function and an interpreter. The values that only an environment knows (the
+Runtime API's address, the log stream, credentials, the kind of initialisation) are added to
+`Launch.env` by the environment, which also refuses nothing: reserved names are refused when a
+function is created.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamella.model.function import Function
+from lamella.runtimes import nodejs
+from lamella.runtimes.catalog import Family, Interpreter
+
+TASK = "/var/task"
+RUNTIME = "/var/runtime"
+WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+
+_COMMON = {
+    "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:"
+    "/var/task:/var/task/lib:/opt/lib",
+    "LANG": "en_US.UTF-8",
+    "TZ": ":UTC",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A runtime's process. ``binds`` are (host, box) read-only, ``symlinks`` (target, box path),
+    ``hides`` folders that the box shows empty; the working directory is ``/var/task``."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    binds: tuple[tuple[Path, str], ...] = ()
+    symlinks: tuple[tuple[str, str], ...] = ()
+    hides: tuple[str, ...] = ()
+
+
+def launch(
+    function: Function, interpreter: Interpreter, *, runtime: Path | None, bootstrap: str = ""
+) -> Launch:
+    """The launch of ``function`` by ``interpreter``.
+
+    ``runtime`` is the directory on the host that becomes ``/var/runtime``: a tree of
+    `lamella.runtimes.python.tree` for Python, None for the others. ``bootstrap`` is the path in
+    the box of a custom runtime's program (`lamella.runtimes.provided`).
+    """
+    if interpreter.family is Family.NODEJS:
+        runtime = nodejs.BOX
+    binds = interpreter.binds if runtime is None else (*interpreter.binds, (runtime, RUNTIME))
+    return Launch(
+        argv=_argv(interpreter, function.environment or {}, bootstrap),
+        env=variables(function, interpreter),
+        binds=binds,
+        symlinks=interpreter.symlinks,
+        hides=interpreter.hides,
+    )
+
+
+def _argv(interpreter: Interpreter, user: Mapping[str, str], bootstrap: str) -> tuple[str, ...]:
+    if interpreter.binary is None:
+        return (bootstrap,)
+    if interpreter.family is Family.PYTHON:
+        # Without -S the host's own packages would be on the search path.
+        command = (interpreter.binary, "-S", f"{RUNTIME}/bootstrap.py")
+    else:
+        command = (interpreter.binary, f"{RUNTIME}/bootstrap.mjs")
+    wrapper = user.get(WRAPPER)
+    if not wrapper:
+        return command
+    # By way of a shell, as AWS does: a wrapper that is not there is exit status 127, one that
+    # may not be executed 126, and a script without an interpreter line runs.
+    return ("/bin/sh", "-c", 'exec "$0" "$@"', wrapper, *command)
+
+
+def variables(function: Function, interpreter: Interpreter) -> dict[str, str]:
+    """Every variable that follows from the function; its own win over those AWS lets it set."""
+    return {
+        **_COMMON,
+        **_language(interpreter),
+        **(function.environment or {}),
+        **_reserved(function, interpreter),
+    }
+
+
+def _language(interpreter: Interpreter) -> dict[str, str]:
+    if interpreter.family is Family.PYTHON:
+        return {"PYTHONPATH": RUNTIME}
+    if interpreter.family is Family.NODEJS:
+        major = interpreter.runtime.removeprefix("nodejs").removesuffix(".x")
+        return {
+            "NODE_PATH": f"/opt/nodejs/node{major}/node_modules:/opt/nodejs/node_modules:"
+            "/var/runtime/node_modules:/var/runtime:/var/task"
+        }
+    return {}
+
+
+def _reserved(function: Function, interpreter: Interpreter) -> dict[str, str]:
+    values = {
+        "LAMBDA_TASK_ROOT": TASK,
+        "LAMBDA_RUNTIME_DIR": RUNTIME,
+        "_HANDLER": function.handler or "",
+        "AWS_REGION": function.region,
+        "AWS_DEFAULT_REGION": function.region,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.effective_log_group,
+    }
+    if interpreter.family is not Family.PROVIDED:
+        values["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{interpreter.runtime}"
+    if function.log_format == "JSON":
+        values["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        values["AWS_LAMBDA_LOG_LEVEL"] = function.application_log_level or "INFO"
+    return values
