@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from lamella.api import parse, routes, serialise, validate
+from lamella.api.parse import Headers, Parser, Query, parser
+from lamella.api.routes import Router, template
+from lamella.api.serialise import Errors, Response, Serialiser, serialiser
+from lamella.api.validate import validator
 from lamella.errors import ApiError
 
 
@@ -28,31 +31,33 @@ class Operation:
         self._model = model
 
     @cached_property
-    def _parse(self) -> parse.Parser:
-        return parse.parser(self._model, self.labels)
+    def parse(self) -> Parser:
+        """Reads an input that is not checked yet. SerializationFailed."""
+        return parser(self._model, self.labels)
 
     @cached_property
-    def _validate(self) -> Any:
-        return validate.validator(self._model)
+    def validate(self) -> Callable[[Mapping[str, Any]], None]:
+        """Checks an input. ValidationFailed."""
+        return validator(self._model)
 
     @cached_property
-    def serialise(self) -> serialise.Serialiser:
+    def serialise(self) -> Serialiser:
         """Writes a result as a response. ValueError if the result is not the model's."""
-        return serialise.serialiser(self._model)
+        return serialiser(self._model)
 
     def read(
         self,
         labels: Sequence[str],
-        query: parse.Query,
-        headers: parse.Headers,
+        query: Query,
+        headers: Headers,
         body: bytes,
     ) -> dict[str, Any]:
         """The request's input by member name, parsed and valid.
 
         Raises SerializationFailed and ValidationFailed.
         """
-        request = self._parse(labels, query, headers, body)
-        self._validate(request)
+        request = self.parse(labels, query, headers, body)
+        self.validate(request)
         return request
 
 
@@ -61,18 +66,18 @@ class Contract:
 
     def __init__(self, model: ServiceModel) -> None:
         templates = {
-            name: routes.template(model.operation_model(name).http["requestUri"])
+            name: template(model.operation_model(name).http["requestUri"])
             for name in model.operation_names
         }
         self.operations: Mapping[str, Operation] = {
-            name: Operation(model.operation_model(name), template.labels)
-            for name, template in templates.items()
+            name: Operation(model.operation_model(name), path.labels)
+            for name, path in templates.items()
         }
-        self._router = routes.Router(
-            (self.operations[name].method, template, self.operations[name])
-            for name, template in templates.items()
+        self._router = Router(
+            (self.operations[name].method, path, self.operations[name])
+            for name, path in templates.items()
         )
-        self._errors = serialise.Errors(model.error_shapes)
+        self._errors = Errors(model.error_shapes)
 
     @classmethod
     def of_lambda(cls) -> Contract:
@@ -80,10 +85,10 @@ class Contract:
         return cls(ServiceModel(description, "lambda"))
 
     def match(
-        self, method: str, raw_path: bytes, query: parse.Query
+        self, method: str, raw_path: bytes, query: Query
     ) -> tuple[Operation, list[str]] | None:
         """The operation of a request and the values of its labels, or None."""
         return self._router.match(method, raw_path, query)
 
-    def error(self, error: ApiError) -> serialise.Response:
+    def error(self, error: ApiError) -> Response:
         return self._errors.response(error)

@@ -1,0 +1,262 @@
+"""HTTP in, one operation, HTTP out: a plain ASGI application.
+
+Always three hops: here, `contract`, the operation. Operations that are coroutine functions run on
+the event loop; the others run, with the reading of their input, in threads of the app's own.
+This is the boundary at which any exception becomes an answer; no traceback leaves the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, cast
+
+from lamella.api import body
+from lamella.api.access import AccessLog
+from lamella.api.auth import Auth, Request
+from lamella.api.caller import Caller
+from lamella.api.contract import Contract, Operation
+from lamella.api.metrics import RequestMetrics
+from lamella.api.pages import File, Pages
+from lamella.api.parse import parse_query
+from lamella.api.registry import OnLoop, Plain, Served
+from lamella.api.serialise import Header, Response
+from lamella.api.services import Services
+from lamella.errors import ApiError, NotBuilt, ServiceError, UnknownOperation
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Running = Callable[[], AbstractAsyncContextManager[Any]]
+
+COVERAGE_PAGE = "docs/api-coverage.md"
+THREADS = 8
+CHUNK_BYTES = 262_144
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way; ``operation`` and ``subject`` are for the log."""
+
+    request_id: str
+    method: str
+    raw_path: bytes
+    query: Mapping[str, list[str]]
+    headers: Mapping[bytes, bytes]
+    scope: Scope
+    operation: str = "Unknown"
+    subject: str = ""
+
+
+class App:
+    """The ASGI application.
+
+    ``served`` maps operation names to functions; an operation of the model that is not there is
+    answered with 501. ``running`` is entered when the server starts and left when it ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        contract: Contract,
+        served: Mapping[str, Served],
+        services: Services,
+        auth: Auth,
+        pages: Pages,
+        access: AccessLog,
+        metrics: RequestMetrics,
+        running: Running | None = None,
+        threads: int = THREADS,
+    ) -> None:
+        self._contract = contract
+        self._on_loop = {
+            name: cast("OnLoop", function)
+            for name, function in served.items()
+            if inspect.iscoroutinefunction(function)
+        }
+        self._in_thread = {
+            name: cast("Plain", function)
+            for name, function in served.items()
+            if name not in self._on_loop
+        }
+        self._services = services
+        self._auth = auth
+        self._pages = pages
+        self._access = access
+        self._metrics = metrics
+        self._running = running
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="operation")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        raw_query = scope["query_string"]
+        exchange = Exchange(
+            request_id=new_request_id(),
+            method=scope["method"],
+            raw_path=scope["raw_path"],
+            query=parse_query(raw_query) if raw_query else {},
+            headers=dict(scope["headers"]),
+            scope=scope,
+        )
+        try:
+            answer = await self._answer(exchange, receive)
+        except ApiError as error:
+            answer = self._contract.error(error)
+        except body.Disconnected:
+            return
+        except Exception:  # the boundary: whatever happened, the client gets an answer
+            log.exception("%s failed, request %s", exchange.operation, exchange.request_id)
+            answer = self._contract.error(unexpected(exchange.request_id))
+        status = await _send(answer, exchange, send)
+        seconds = time.perf_counter() - started
+        self._metrics.observe(exchange.operation, status, seconds)
+        self._access.record(
+            status, exchange.operation, exchange.subject, seconds, exchange.request_id
+        )
+
+    async def _answer(self, exchange: Exchange, receive: Receive) -> Response | File:
+        found = self._contract.match(exchange.method, exchange.raw_path, exchange.query)
+        if found is None:
+            return await self._page(exchange)
+        operation, labels = found
+        name = exchange.operation = operation.name
+        if labels:
+            exchange.subject = labels[0]
+        content = await body.read(receive, exchange.headers, name)
+        caller = self._caller(exchange)
+        on_loop = self._on_loop.get(name)
+        if on_loop is not None:
+            request = operation.read(labels, exchange.query, exchange.headers, content)
+            return operation.serialise(await on_loop(self._services, caller, request))
+        in_thread = self._in_thread.get(name)
+        if in_thread is None:
+            raise NotBuilt(f"{name} is not built yet: {COVERAGE_PAGE} lists what is.")
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._work, in_thread, operation, labels, exchange, caller, content
+        )
+
+    def _work(
+        self,
+        function: Plain,
+        operation: Operation,
+        labels: list[str],
+        exchange: Exchange,
+        caller: Caller,
+        content: bytes,
+    ) -> Response:
+        request = operation.read(labels, exchange.query, exchange.headers, content)
+        if not labels:
+            exchange.subject = str(request.get("FunctionName") or "")
+        return operation.serialise(function(self._services, caller, request))
+
+    async def _page(self, exchange: Exchange) -> Response | File:
+        path = exchange.raw_path.decode("latin-1")
+        page = await self._pages.answer(exchange.method, path, exchange.query)
+        if page is None:
+            raise UnknownOperation(f"{exchange.method} {path} is not an operation of Lambda.")
+        exchange.operation, answer = page
+        return answer
+
+    def _caller(self, exchange: Exchange) -> Caller:
+        scope = exchange.scope
+        identity = self._auth.identify(
+            Request(
+                exchange.method,
+                exchange.raw_path,
+                scope["query_string"],
+                exchange.query,
+                exchange.headers,
+            )
+        )
+        host = exchange.headers.get(b"host")
+        address = host.decode("latin-1") if host else "{}:{}".format(*scope["server"])
+        return Caller(
+            identity.account,
+            identity.region,
+            f"{scope['scheme']}://{address}",
+            exchange.request_id,
+            identity.principal_arn,
+        )
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as stack:
+            await receive()
+            writer = asyncio.create_task(self._access.run())
+            stack.callback(self._access.flush)
+            stack.callback(writer.cancel)
+            stack.callback(self._threads.shutdown, wait=False, cancel_futures=True)
+            try:
+                if self._running is not None:
+                    await stack.enter_async_context(self._running())
+            except Exception as error:  # the boundary: the server reports it and ends
+                log.exception("the server could not start")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def unexpected(request_id: str) -> ServiceError:
+    """What a client is told of a failure that nobody foresaw."""
+    return ServiceError(
+        f"An internal error occurred; the server's log has it under request ID {request_id}."
+    )
+
+
+async def _send(answer: Response | File, exchange: Exchange, send: Send) -> int:
+    """Send an answer; return its status."""
+    request_id = (b"x-amzn-requestid", exchange.request_id.encode())
+    if isinstance(answer, File):
+        await _send_file(answer, request_id, send, head=exchange.method == "HEAD")
+        return 200
+    headers = [*answer.headers, request_id]
+    if answer.status != 204:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    if answer.status == 413:  # some of the body may still be on its way
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+    return answer.status
+
+
+async def _send_file(file: File, request_id: Header, send: Send, *, head: bool) -> None:
+    headers = [
+        (b"content-type", b"application/zip"),
+        (b"content-length", b"%d" % file.size),
+        request_id,
+    ]
+    opened = await asyncio.to_thread(file.path.open, "rb")
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        chunk = b"" if head else await asyncio.to_thread(opened.read, CHUNK_BYTES)
+        while chunk:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            chunk = await asyncio.to_thread(opened.read, CHUNK_BYTES)
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        opened.close()
+
+
+def new_request_id() -> str:
+    """A random UUID, version 4, at a third of `uuid.uuid4`'s cost."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

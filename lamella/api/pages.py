@@ -1,0 +1,62 @@
+"""The few addresses beside Lambda's own: health, metrics, and the bytes that links lead to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamella.api.links import PREFIX, Links
+from lamella.api.metrics import CONTENT_TYPE, RequestMetrics
+from lamella.api.serialise import Response
+from lamella.blobs.base import Blobs
+from lamella.errors import AccessDenied, ResourceNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An answer that is a file's bytes; ``size`` is what will be sent."""
+
+    path: Path
+    size: int
+
+
+class Pages:
+    """Answers to GET and HEAD of what is no operation."""
+
+    def __init__(self, metrics: RequestMetrics, links: Links, blobs: Blobs) -> None:
+        self._metrics = metrics
+        self._links = links
+        self._blobs = blobs
+
+    async def answer(
+        self, method: str, path: str, query: Mapping[str, list[str]]
+    ) -> tuple[str, Response | File] | None:
+        """The page's name and the answer, or None if there is no such page.
+
+        Raises AccessDenied for a link that is over or was never made, and ResourceNotFound for
+        bytes that have gone since.
+        """
+        if method not in ("GET", "HEAD"):
+            return None
+        if path == "/healthz":
+            return "healthz", Response(200, [(b"content-type", b"text/plain")], b"ok\n")
+        if path == "/metrics":
+            page = self._metrics.page()
+            return "metrics", Response(200, [(b"content-type", CONTENT_TYPE)], page)
+        if path.startswith(PREFIX):
+            return "content", await self._content(path.removeprefix(PREFIX), query)
+        return None
+
+    async def _content(self, digest: str, query: Mapping[str, list[str]]) -> File:
+        if not self._links.is_valid(digest, query):
+            raise AccessDenied("This link has expired, or its signature does not match.")
+        try:
+            return await asyncio.to_thread(self._file, digest)
+        except (KeyError, FileNotFoundError) as error:
+            raise ResourceNotFound("The resource you requested does not exist.") from error
+
+    def _file(self, digest: str) -> File:
+        path = self._blobs.open(digest)
+        return File(path, path.stat().st_size)
