@@ -196,7 +196,8 @@ def _version_folders(roots: Iterable[Path], below: str = "versions") -> list[Pat
 
 
 def _readable(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+    # First the right: asking what a forbidden path is would raise.
+    return os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()
 
 
 def _by_number(folder: Path) -> list[int]:
@@ -207,7 +208,7 @@ def _real_files(folders: Iterable[Path], name: str) -> Iterator[Path]:
     """Executable binaries called ``name``; pyenv's shims and other scripts are passed over."""
     for folder in folders:
         path = Path(os.path.realpath(folder / name))
-        if os.path.isfile(path) and os.access(path, os.X_OK) and _is_binary(path):
+        if os.access(path, os.X_OK) and path.is_file() and _is_binary(path):
             yield path
 
 

@@ -67,11 +67,12 @@ def launch(
 def _argv(interpreter: Interpreter, user: Mapping[str, str], bootstrap: str) -> tuple[str, ...]:
     if interpreter.binary is None:
         return (bootstrap,)
+    command: tuple[str, ...]
     if interpreter.family is Family.PYTHON:
         # Without -S the host's own packages would be on the search path.
         command = (interpreter.binary, "-S", f"{RUNTIME}/bootstrap.py")
     else:
-        command = (interpreter.binary, f"{RUNTIME}/bootstrap.mjs")
+        command = (interpreter.binary, f"{RUNTIME}/bootstrap.cjs")
     wrapper = user.get(WRAPPER)
     if not wrapper:
         return command
