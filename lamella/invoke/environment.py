@@ -100,7 +100,10 @@ class Environment(Watched):
         self._group = self._ground.groups.make(self.name)
         self._group.limit(limits)
         self._room = await self._ground.spawner.room(self.name, limits.tmp)
-        if not await self._init(INIT_SECONDS):
+        if self._furnished.unstartable is not None:
+            self._go(EnvironmentEvent.START)
+            self._go(EnvironmentEvent.FAULT)
+        elif not await self._init(INIT_SECONDS):
             await self._end_box()
 
     async def _init(self, seconds: float) -> bool:
@@ -175,6 +178,8 @@ class Environment(Watched):
 
     async def _begin_anew(self, call: Call, timeout: float) -> Reply | None:
         """Initialise, if that has not been tried for this invocation yet; the reply if it fails."""
+        if self._furnished.unstartable is not None:
+            return report.invalid_entrypoint(call.request_id, self._furnished.unstartable)
         if not self._init_failed:
             await self._end_box()
             if not await self._init(timeout):

@@ -41,7 +41,8 @@ class BoxPlan:
 
     ``overlays`` maps a path in the box to host directories, topmost first; no directories make
     an empty folder. ``binds`` maps a path in the box to one host path, read-only. ``symlinks``
-    maps a path in the box to what it points at. ``listen`` is the loopback port at which the
+    maps a path in the box to what it points at; ``hides`` are folders of the host's that the box
+    shows empty. ``listen`` is the loopback port at which the
     server wants a listening socket inside the box's own network namespace.
     """
 
@@ -52,6 +53,7 @@ class BoxPlan:
     overlays: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     binds: Mapping[str, Path] = field(default_factory=dict)
     symlinks: Mapping[str, str] = field(default_factory=dict)
+    hides: tuple[str, ...] = ()
     writable: Mapping[str, Path] = field(default_factory=dict)
     directory: str = "/"
     hostname: str = "localhost"
@@ -89,6 +91,9 @@ def options(
     out = ["--unshare-all", "--die-with-parent", "--new-session"]
     out += ["--uid", str(INSIDE_UID), "--gid", str(INSIDE_GID), "--hostname", plan.hostname]
     out += ["--ro-bind", "/usr", "/usr", "--ro-bind", etc, "/etc"]
+    for folder in plan.hides:
+        if Path(folder).is_dir():
+            out += ["--tmpfs", folder, "--remount-ro", folder]
     for name, target in system:
         out += (
             ["--symlink", target, f"/{name}"] if target else ["--ro-bind", f"/{name}", f"/{name}"]

@@ -1,0 +1,158 @@
+"""What an environment of a function version is made of. Layers, runtimes and boxes meet here.
+
+`Furnisher.prepare` makes sure that everything a version needs is on this node (unpacked trees,
+bytecode, the runtime's folder); it blocks and belongs in a thread. `Furnisher.furnish` turns
+what is there into the plan of a box, without touching much more than memory.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from lamella.invoke import report
+from lamella.layers.bytecode import BytecodeTrees
+from lamella.layers.mount import Stacks
+from lamella.layers.trees import Trees
+from lamella.model.function import Function
+from lamella.model.limits import MEMORY_MB_PER_VCPU, OPEN_FILES, PROCESSES
+from lamella.runtimes import provided, start
+from lamella.runtimes.catalog import Catalog, Family, Interpreter
+from lamella.runtimes.python.tree import runtime_tree, tree_key
+from lamella.sandbox.plan import BoxPlan, Limits
+
+MEBIBYTE = 1_048_576
+RUNTIME_API_PORT = 9001
+OPT = "/opt"
+TASK = "/var/task"
+RUNTIME = "/var/runtime"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furnished:
+    """The plan of an environment's boxes, the stream they log to and the line INIT begins with.
+
+    ``unstartable`` is AWS's reason when there is nothing to start (a custom runtime without a
+    bootstrap); the plan has no command then.
+    """
+
+    plan: BoxPlan
+    stream: str
+    init_start: str
+    unstartable: str | None = None
+
+    def box(self, name: str) -> BoxPlan:
+        return replace(self.plan, name=name)
+
+
+class Furnisher:
+    """Knows how to furnish every version on this node."""
+
+    def __init__(
+        self, catalog: Catalog, trees: Trees, stacks: Stacks, bytecode: BytecodeTrees
+    ) -> None:
+        self._catalog = catalog
+        self._trees = trees
+        self._stacks = stacks
+        self._bytecode = bytecode
+
+    def prepare(self, function: Function) -> None:
+        """Make what ``function`` needs on this node. Raises RuntimeMissing, and what unpacking
+        raises."""
+        interpreter = self._catalog.find(function.runtime or "")
+        self._trees.ensure(function.code.digest)
+        for layer in function.layers:
+            self._trees.ensure(layer.digest)
+        self._overlays(function, interpreter)
+
+    def furnish(self, function: Function, name: str) -> Furnished:
+        """The plan for environment ``name`` of a version that was prepared."""
+        interpreter = self._catalog.find(function.runtime or "")
+        bootstrap, unstartable = self._bootstrap(function, interpreter)
+        launch = start.launch(function, interpreter, runtime=None, bootstrap=bootstrap)
+        stream = stream_name(function.version, datetime.now(UTC))
+        plan = BoxPlan(
+            name=name,
+            argv=launch.argv,
+            environment={**launch.env, **own_variables(function, stream)},
+            limits=limits(function),
+            overlays=self._overlays(function, interpreter),
+            binds={target: source for source, target in launch.binds},
+            symlinks={path: target for target, path in launch.symlinks},
+            hides=launch.hides,
+            directory=TASK,
+            listen=RUNTIME_API_PORT,
+        )
+        line = report.init_start(*runtime_version(function))
+        return Furnished(plan=plan, stream=stream, init_start=line, unstartable=unstartable)
+
+    def _bootstrap(self, function: Function, interpreter: Interpreter) -> tuple[str, str | None]:
+        if interpreter.family is not Family.PROVIDED:
+            return "", None
+        layers = [self._trees.ensure(layer.digest) for layer in function.layers]
+        try:
+            return provided.find_bootstrap(self._trees.ensure(function.code.digest), layers), None
+        except provided.InvalidEntrypoint as error:
+            return "", error.message
+
+    def _overlays(
+        self, function: Function, interpreter: Interpreter
+    ) -> Mapping[str, tuple[Path, ...]]:
+        """Box path -> host directories, topmost first."""
+        layers = [layer.digest for layer in function.layers]
+        code = function.code.digest
+        if interpreter.family is not Family.PYTHON:
+            return {OPT: self._stacks.lowerdirs(layers), TASK: (self._trees.ensure(code),)}
+        compiled = self._bytecode.of(interpreter)
+        return {
+            OPT: self._stacks.lowerdirs(
+                layers,
+                {each: compiled.tree(each, self._trees.ensure(each), OPT) for each in layers},
+            ),
+            TASK: self._stacks.lowerdirs(
+                [code], {code: compiled.tree(code, self._trees.ensure(code), TASK)}
+            ),
+            RUNTIME: compiled.runtime(tree_key(interpreter.minor), runtime_tree),
+        }
+
+
+def limits(function: Function) -> Limits:
+    """The limits of a version's boxes: at least one CPU, a weight in proportion to memory."""
+    share = function.memory_size / MEMORY_MB_PER_VCPU
+    return Limits(
+        memory=function.memory_size * MEBIBYTE,
+        tmp=function.ephemeral_storage * MEBIBYTE,
+        cpus=max(1.0, share),
+        weight=share,
+        processes=PROCESSES,
+        files=OPEN_FILES,
+    )
+
+
+def own_variables(function: Function, stream: str) -> Mapping[str, str]:
+    """The variables that belong to one environment, not to its function's configuration."""
+    return MappingProxyType(
+        {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{RUNTIME_API_PORT}",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+            "AWS_ACCESS_KEY_ID": function.account,
+            "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
+            "AWS_SESSION_TOKEN": secrets.token_urlsafe(48),
+        }
+    )
+
+
+def stream_name(version: str, now: datetime) -> str:
+    return f"{now:%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
+
+
+def runtime_version(function: Function) -> tuple[str, str]:
+    """The version and ARN that INIT_START names for a managed runtime."""
+    runtime = function.runtime or ""
+    name = runtime.replace("python", "python:").replace("nodejs", "nodejs:").replace(".x", "")
+    return f"{name}.lamella", f"arn:aws:lambda:{function.region}::runtime:{runtime}"
