@@ -9,7 +9,8 @@ const METHODS = { trace: 'TRACE', debug: 'DEBUG', info: 'INFO', log: 'INFO', war
 const current = { requestId: undefined };
 
 function text(level, parameters) {
-  const line = [new Date().toISOString(), current.requestId, level, format(...parameters)];
+  // Before the first invocation the place of the id reads "undefined", as on AWS.
+  const line = [new Date().toISOString(), String(current.requestId), level, format(...parameters)];
   // A record is one line: line feeds within it are carriage returns, as on AWS.
   return line.join('\t').replace(/\n/g, '\r');
 }
