@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lamella.api.links import Links
+from lamella.layers.policy import Policies
+from lamella.layers.publish import Publishing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The parts below the API, one field each."""
+
+    publishing: Publishing
+    policies: Policies
+    links: Links
