@@ -1,0 +1,105 @@
+"""Command lines and variables of a launch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lamella.model.function import Code, Function
+from lamella.runtimes import nodejs
+from lamella.runtimes.catalog import Catalog
+from lamella.runtimes.start import launch
+
+CATALOG = Catalog(
+    pythons={11: Path("/usr/bin/python3.11")}, nodes={20: ("20.1.0", Path("/usr/bin/node"))}
+)
+FUNCTION = Function(
+    account="000000000000",
+    region="eu-west-1",
+    name="F",
+    version="$LATEST",
+    runtime="python3.11",
+    handler="app.handler",
+    role="arn:aws:iam::000000000000:role/r",
+    code=Code(digest="0" * 64, size=1, unzipped_size=1),
+    last_modified=datetime(2026, 1, 1, tzinfo=UTC),
+    revision_id="r",
+)
+PYTHON = CATALOG.find("python3.11")
+
+
+def test_a_python_launch() -> None:
+    made = launch(FUNCTION, PYTHON, runtime=Path("/trees/python3.11"))
+    assert made.argv == ("/var/lang/bin/python3.11", "-S", "/var/runtime/bootstrap.py")
+    assert made.binds == ((Path("/trees/python3.11"), "/var/runtime"),)
+    assert made.symlinks == PYTHON.symlinks
+    assert made.env == {
+        "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+        "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:"
+        "/var/task:/var/task/lib:/opt/lib",
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONPATH": "/var/runtime",
+        "LAMBDA_TASK_ROOT": "/var/task",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "_HANDLER": "app.handler",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_LAMBDA_FUNCTION_NAME": "F",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/F",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.11",
+    }
+
+
+def test_a_node_launch() -> None:
+    made = launch(FUNCTION, CATALOG.find("nodejs22.x"), runtime=None)
+    assert made.argv == ("/var/lang/bin/node", "/var/runtime/bootstrap.cjs")
+    assert made.binds == ((nodejs.BOX, "/var/runtime"),)
+    assert made.env["AWS_EXECUTION_ENV"] == "AWS_Lambda_nodejs22.x"
+    assert made.env["NODE_PATH"] == (
+        "/opt/nodejs/node22/node_modules:/opt/nodejs/node_modules:"
+        "/var/runtime/node_modules:/var/runtime:/var/task"
+    )
+
+
+def test_a_custom_runtime() -> None:
+    provided = CATALOG.find("provided.al2023")
+    made = launch(FUNCTION, provided, runtime=None, bootstrap="/opt/bootstrap")
+    assert made.argv == ("/opt/bootstrap",)
+    assert made.binds == ()
+    assert "AWS_EXECUTION_ENV" not in made.env
+
+
+def test_the_functions_variables_win_where_they_may() -> None:
+    function = replace(
+        FUNCTION, environment={"TZ": "Asia/Tokyo", "PYTHONPATH": "/x", "A": "b", "_HANDLER": "no"}
+    )
+    env = launch(function, PYTHON, runtime=None).env
+    assert (env["TZ"], env["PYTHONPATH"], env["A"]) == ("Asia/Tokyo", "/x", "b")
+    assert env["_HANDLER"] == "app.handler"
+
+
+def test_a_wrapper_gets_the_command_line() -> None:
+    function = replace(FUNCTION, environment={"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"})
+    assert launch(function, PYTHON, runtime=None).argv == (
+        "/bin/sh",
+        "-c",
+        'exec "$0" "$@"',
+        "/opt/wrap",
+        "/var/lang/bin/python3.11",
+        "-S",
+        "/var/runtime/bootstrap.py",
+    )
+    provided = CATALOG.find("provided.al2")
+    assert launch(function, provided, runtime=None, bootstrap="/b").argv == ("/b",)
+
+
+def test_json_logs() -> None:
+    function = replace(FUNCTION, log_format="JSON", application_log_level="WARN", log_group="/own")
+    env = launch(function, PYTHON, runtime=None).env
+    assert env["AWS_LAMBDA_LOG_FORMAT"] == "JSON"
+    assert env["AWS_LAMBDA_LOG_LEVEL"] == "WARN"
+    assert env["AWS_LAMBDA_LOG_GROUP_NAME"] == "/own"
