@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lamella.api.links import Links
+from lamella.functions.workshop import Workshop
+from lamella.invoke.dispatch import Dispatcher
 from lamella.layers.policy import Policies
 from lamella.layers.publish import Publishing
 
@@ -16,3 +18,5 @@ class Services:
     publishing: Publishing
     policies: Policies
     links: Links
+    workshop: Workshop
+    dispatcher: Dispatcher

@@ -1,0 +1,100 @@
+"""A function as AWS's answers describe it: FunctionConfiguration and what is around it. Pure.
+
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from lamella.layers.packages import code_sha256
+from lamella.model import arn
+from lamella.model.function import Function, State
+
+
+def configuration(function: Function, *, qualified: bool = False) -> dict[str, Any]:
+    """FunctionConfiguration; ``qualified`` gives ``$LATEST`` its qualifier in the ARN."""
+    return {
+        **summary(function, qualified=qualified),
+        "State": function.state,
+        "StateReason": function.state_reason,
+        "StateReasonCode": function.state_reason_code,
+        **_last_update(function),
+    }
+
+
+def summary(function: Function, *, qualified: bool = False) -> dict[str, Any]:
+    """FunctionConfiguration as the list operations give it: without states."""
+    described: dict[str, Any] = {
+        "FunctionName": function.name,
+        "FunctionArn": function.qualified_arn if qualified else function.arn,
+        "Runtime": function.runtime,
+        "Role": function.role,
+        "Handler": function.handler,
+        "CodeSize": function.code.size,
+        "Description": function.description,
+        "Timeout": function.timeout,
+        "MemorySize": function.memory_size,
+        "LastModified": function.last_modified.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000",
+        "CodeSha256": code_sha256(function.code.digest),
+        "Version": function.version,
+        "TracingConfig": {"Mode": function.tracing_mode},
+        "RevisionId": function.revision_id,
+        "PackageType": function.package_type,
+        "Architectures": [function.architecture],
+        "EphemeralStorage": {"Size": function.ephemeral_storage},
+        "SnapStart": {"ApplyOn": function.snap_start, "OptimizationStatus": "Off"},
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(function)},
+        "LoggingConfig": _logging(function),
+        **_settings(function),
+    }
+    if function.environment is not None:
+        described["Environment"] = {"Variables": dict(function.environment)}
+    if function.layers:
+        described["Layers"] = [
+            {"Arn": layer.arn, "CodeSize": layer.code_size} for layer in function.layers
+        ]
+    return described
+
+
+def _last_update(function: Function) -> dict[str, Any]:
+    """While a function is created AWS says nothing of an update."""
+    if function.state is State.PENDING and function.version == arn.LATEST:
+        return {}
+    return {
+        "LastUpdateStatus": function.last_update_status,
+        "LastUpdateStatusReason": function.last_update_status_reason,
+        "LastUpdateStatusReasonCode": function.last_update_status_reason_code,
+    }
+
+
+def _logging(function: Function) -> dict[str, Any]:
+    return {
+        "LogFormat": function.log_format,
+        "ApplicationLogLevel": function.application_log_level,
+        "SystemLogLevel": function.system_log_level,
+        "LogGroup": function.effective_log_group,
+    }
+
+
+def _settings(function: Function) -> dict[str, Any]:
+    """What is stored and returned; AWS adds members of its own to some."""
+    found = dict(function.settings)
+    if "VpcConfig" in found:
+        found["VpcConfig"] = {
+            "SubnetIds": [],
+            "SecurityGroupIds": [],
+            "VpcId": "",
+            "Ipv6AllowedForDualStack": False,
+            **found["VpcConfig"],
+        }
+    if "ImageConfig" in found:
+        found["ImageConfigResponse"] = {"ImageConfig": found.pop("ImageConfig")}
+    return {name: value for name, value in found.items() if value not in ("", {}, [])}
+
+
+def runtime_version_arn(function: Function) -> str:
+    """An ARN of AWS's shape; it is the same for every function of a runtime."""
+    version = hashlib.sha256((function.runtime or "").encode()).hexdigest()
+    return f"arn:aws:lambda:{function.region}::runtime:{version}"

@@ -1,0 +1,76 @@
+"""PublishVersion: ``$LATEST`` as it is now, under a number that is never given again.
+
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lamella.errors import InvalidParameterValue
+from lamella.functions.ready import new_revision
+from lamella.functions.rules import check_revision
+from lamella.functions.workshop import Workshop, not_found
+from lamella.layers.packages import code_sha256
+from lamella.model.function import Function
+
+_NOT_COMPARED = (
+    "version",
+    "revision_id",
+    "last_modified",
+    "description",
+    "state",
+    "state_reason",
+    "state_reason_code",
+    "last_update_status",
+    "last_update_status_reason",
+    "last_update_status_reason_code",
+)
+
+
+def publish(
+    shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
+) -> Function:
+    """Publish; unchanged code and configuration give the last version again.
+
+    Raises ResourceNotFound, PreconditionFailed, and InvalidParameterValue for another CodeSha256.
+    """
+    shop.settled(account, region, name)
+    description = request.get("Description")
+
+    def build(latest: Function, number: int, last: Function | None) -> Function | None:
+        check_revision(request.get("RevisionId"), latest.revision_id)
+        check_sha(request.get("CodeSha256"), latest)
+        if last is not None and same(latest, last):
+            return None
+        return replace(
+            latest,
+            version=str(number),
+            description=latest.description if description is None else description,
+            revision_id=new_revision(),
+            last_modified=latest.last_modified,
+        )
+
+    try:
+        version = shop.records.publish_function(account, region, name, build)
+    except KeyError:
+        raise not_found(account, region, name) from None
+    shop.changed(version)
+    return version
+
+
+def same(latest: Function, published: Function) -> bool:
+    """Whether publishing ``latest`` again would give what ``published`` is."""
+    kept = {name: getattr(latest, name) for name in _NOT_COMPARED}
+    return replace(published, **kept) == latest
+
+
+def check_sha(given: str | None, latest: Function) -> None:
+    current = code_sha256(latest.code.digest)
+    if given and given != current:
+        raise InvalidParameterValue(
+            f"CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST ({current}). "
+            "Please try again with the CodeSHA256 in $LATEST."
+        )
