@@ -16,10 +16,8 @@ from lamella.blobs.base import Blobs
 from lamella.records.base import Records
 
 
-class Unpacked(Protocol):
-    """Something that is derived from blobs and kept by digest: trees, bytecode."""
-
-    def digests(self) -> Iterable[str]: ...
+class Derived(Protocol):
+    """Something that is made from blobs and kept by digest: trees, merged trees, bytecode."""
 
     def remove(self, digest: str) -> None: ...
 
@@ -33,7 +31,7 @@ class Collecting:
     would have gone waits, and is asked about again when the last of them is done.
     """
 
-    def __init__(self, records: Records, blobs: Blobs, *derived: Unpacked) -> None:
+    def __init__(self, records: Records, blobs: Blobs, *derived: Derived) -> None:
         self._records = records
         self._blobs = blobs
         self._derived = derived
@@ -86,12 +84,9 @@ class Collecting:
             self._remove_waiting()
 
     def collect_all(self) -> int:
-        """The full pass at start-up: ask about everything on disk; return how many digests went."""
-        stored = set(self._blobs.digests())
-        for derived in self._derived:
-            stored.update(derived.digests())
+        """The full pass at start-up: ask about every blob there is; return how many went."""
         with self._lock:
-            self._waiting |= stored - self._records.referenced_digests()
+            self._waiting |= set(self._blobs.digests()) - self._records.referenced_digests()
             return self._remove_waiting()
 
     def _remove_waiting(self) -> int:
@@ -100,7 +95,7 @@ class Collecting:
         ready = {digest for digest in self._waiting if not self._held[digest]}
         gone = {digest for digest in ready if not self._records.is_referenced(digest)}
         for digest in gone:
-            # derived first: a tree whose blob is gone could not be made again if this dies midway
+            # the blob goes last: if this dies midway, the next full pass finds the rest by it
             for derived in self._derived:
                 derived.remove(digest)
             self._blobs.remove(digest)

@@ -7,7 +7,6 @@ A tree can always be made again from its blob. Which blobs there are is left to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from lamella.blobs.base import Blobs
@@ -63,10 +62,6 @@ class Trees:
 
     def has(self, digest: str) -> bool:
         return self._folders.has(digest)
-
-    def digests(self) -> Iterator[str]:
-        """Every tree there is, in no order."""
-        return self._folders.keys()
 
     def remove(self, digest: str) -> None:
         """Remove the tree. Running boxes keep what they have mounted."""
