@@ -83,11 +83,15 @@ class Catalog:
     nodes: Mapping[int, tuple[str, Path]] = field(default_factory=dict)
 
     @classmethod
-    def discover(cls, environ: Mapping[str, str], home: Path | None = None) -> Catalog:
+    def discover(
+        cls, environ: Mapping[str, str] | None = None, home: Path | None = None
+    ) -> Catalog:
         """Look through PATH, /usr/bin, /usr/local/bin, pyenv's and nvm's versions.
 
+        ``environ`` is the process's own unless it is given, ``home`` what it says HOME is.
         Runs each Node.js once, to ask for its version; a file that does not answer is skipped.
         """
+        environ = os.environ if environ is None else environ
         home = home if home is not None else Path(environ.get("HOME", "/nonexistent"))
         folders = [Path(entry) for entry in environ.get("PATH", "").split(os.pathsep) if entry]
         folders = [*_SYSTEM_FOLDERS, *(folder for folder in folders if folder.is_absolute())]

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
@@ -58,7 +59,8 @@ def _least_minor(package: Distribution) -> int:
 def sources(minor: int) -> tuple[Source, ...]:
     """Every file of the tree for ``python3.<minor>``; the box's own files replace others'.
 
-    Raises PackageNotFoundError when the installation is not complete.
+    simplejson's native part is the one that is installed, or for another interpreter the box's.
+        Raises PackageNotFoundError when the installation is not complete.
     """
     chosen: dict[PurePosixPath, Source] = {}
     for name in packages(minor):
@@ -70,9 +72,11 @@ def sources(minor: int) -> tuple[Source, ...]:
                 chosen[PurePosixPath(file)] = Source(
                     Path(str(package.locate_file(file))), PurePosixPath(file)
                 )
+    native = any(place.suffix == ".so" and place.parts[0] == "simplejson" for place in chosen)
     for path in sorted(BOX.rglob("*.py")):
         place = PurePosixPath(path.relative_to(BOX))
-        chosen[place] = Source(path, place)
+        if not (native and place.parts[0] == "simplejson"):
+            chosen[place] = Source(path, place)
     return tuple(chosen.values())
 
 
@@ -87,9 +91,13 @@ def _belongs(file: PurePosixPath, minor: int) -> bool:
     return file.suffix not in {".pyc", ".pth"}
 
 
+@cache
 def tree_key(minor: int) -> str:
-    """A name for the tree's content: it changes when any file or package version does."""
-    digest = hashlib.sha256(f"python3.{minor}".encode())
+    """A name for the tree's content: it changes when a package's version or these rules do.
+
+    Asked for whenever an environment starts; an installation does not change under its server.
+    """
+    digest = hashlib.sha256(Path(__file__).read_bytes())
     for name in packages(minor):
         digest.update(f"{name} {distribution(name).version}\n".encode())
     for path in sorted(BOX.rglob("*.py")):
