@@ -1,0 +1,1 @@
+"""Lamella beside what a user would pick instead. Not part of the tests."""

@@ -1,0 +1,115 @@
+"""Lamella, as ``lamella serve`` in a process of its own, set up through the Lambda API."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from benchmarks.client import REGION, Connection, invocation, request
+
+READY_SECONDS = 30.0
+RUNTIME = f"python3.{sys.version_info.minor}"
+ROLE = "arn:aws:iam::000000000000:role/r"
+
+
+@dataclass(frozen=True, slots=True)
+class Lamella:
+    """A running server: its port, and a boto3 client for what is not timed."""
+
+    port: int
+    client: Any
+
+    def publish(self, name: str, archive: Path) -> str:
+        """Publish ``archive`` as a layer version; its ARN."""
+        answer = self.client.publish_layer_version(
+            LayerName=name, Content={"ZipFile": archive.read_bytes()}
+        )
+        return str(answer["LayerVersionArn"])
+
+    def publish_timed(self, name: str, archive: Path) -> float:
+        """Milliseconds of a publish, from the first byte sent; the body is made before."""
+        content = base64.b64encode(archive.read_bytes()).decode()
+        body = json.dumps({"Content": {"ZipFile": content}}).encode()
+        data = request("POST", f"/2018-10-31/layers/{name}/versions", body)
+        with Connection(self.port) as connection:
+            return connection.timed(data)
+
+    def function(self, name: str, code: bytes, layers: list[str]) -> None:
+        """Create a function with ``app.handler`` and wait until it can be invoked."""
+        self.client.create_function(
+            FunctionName=name,
+            Runtime=RUNTIME,
+            Handler="app.handler",
+            Role=ROLE,
+            Code={"ZipFile": code},
+            Layers=layers,
+            Timeout=60,
+            MemorySize=1769,
+        )
+        self._wait("function_active_v2", name)
+
+    def cold(self, name: str, number: int) -> float:
+        """Milliseconds of the first invocation after a change that ended its environments."""
+        self.client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {"NUMBER": str(number)}}
+        )
+        self._wait("function_updated_v2", name)
+        with Connection(self.port) as connection:
+            return connection.timed(invocation(name))
+
+    def _wait(self, waiter: str, name: str) -> None:
+        self.client.get_waiter(waiter).wait(
+            FunctionName=name, WaiterConfig={"Delay": 0.02, "MaxAttempts": 1000}
+        )
+
+
+@contextlib.contextmanager
+def lamella(folder: Path) -> Iterator[Lamella]:
+    """A server that keeps its data in ``folder``."""
+    command = [sys.executable, "-m", "lamella", "serve", "--port", "0"]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--data", str(folder / "data")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    try:
+        assert process.stdout is not None
+        readable, _, _ = select.select([process.stdout], [], [], READY_SECONDS)
+        line = process.stdout.readline().decode() if readable else ""
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+        if found is None:
+            raise RuntimeError(
+                f"the server did not get ready: {(folder / 'server.log').read_text()}"
+            )
+        yield Lamella(int(found[1]), _client(found[0]))
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+        process.wait()
+
+
+def _client(endpoint: str) -> Any:
+    return boto3.client(
+        "lambda",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"max_attempts": 0}, read_timeout=120),
+    )

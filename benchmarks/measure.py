@@ -1,0 +1,210 @@
+"""The measurements. Both sides take turns, so that whatever else the machine does hits both."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import shutil
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from benchmarks import emulator as rie
+from benchmarks.client import Connection, callers, invocation
+from benchmarks.lamella import Lamella
+from benchmarks.materials import Layer, Materials, variant
+from benchmarks.rows import Row, Side
+
+CALLERS = 8
+ONE_AT_A_TIME = "n/a: it serves one caller at a time and ends when two call at once"
+NO_SERVER = Side(note="left out (--emulator-only)")
+HANDLER = "{imports}def handler(event, context):\n    return {{'ok': True}}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How often each thing is measured."""
+
+    warm: int = 20
+    block: int = 500
+    rush: int = 5
+    rush_block: int = 500
+    cold: int = 25
+    cold_slow: int = 10
+    publish: int = 7
+
+
+QUICK = Rounds(warm=4, block=200, rush=2, rush_block=200, cold=6, cold_slow=3, publish=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One run: a folder on one filesystem for both sides, and a server (None: emulator only)."""
+
+    materials: Materials
+    folder: Path
+    server: Lamella | None
+    rounds: Rounds
+    number: Iterator[int]
+
+    @classmethod
+    def of(
+        cls, materials: Materials, folder: Path, server: Lamella | None, rounds: Rounds
+    ) -> Bench:
+        return cls(materials, folder, server, rounds, count(1))
+
+    def code(self, name: str, imports: str = "") -> Path:
+        """A folder with ``app.py``, for the emulator; Lamella gets the same as a zip."""
+        folder = self.folder / f"code-{name}"
+        folder.mkdir(exist_ok=True)
+        (folder / "app.py").write_text(HANDLER.format(imports=imports))
+        return folder
+
+    def function(self, name: str, code: Path, layers: list[str]) -> None:
+        assert self.server is not None
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.write(code / "app.py", "app.py")
+        self.server.function(name, buffer.getvalue(), layers)
+
+    def turns(self, times: int, first: Callable[[], None], second: Callable[[], None]) -> None:
+        """Both, ``times`` times, each beginning every other time."""
+        for turn in range(times):
+            for each in (first, second) if turn % 2 == 0 else (second, first):
+                each()
+
+
+def warm(bench: Bench) -> Iterator[Row]:
+    """One caller, keep-alive, an environment that is there; then several callers at once."""
+    code = bench.code("warm")
+    ours: list[float] = []
+    theirs: list[float] = []
+    if bench.server is not None:
+        bench.function("warm", code, [])
+    with rie.emulator(bench.materials, code) as port:
+
+        def emulator() -> None:
+            _block(port, "function", bench.rounds.block, theirs)
+
+        def lamella() -> None:
+            if bench.server is not None:
+                _block(bench.server.port, "warm", bench.rounds.block, ours)
+
+        bench.turns(1, emulator, lamella)
+        _forget(ours, theirs)
+        bench.turns(bench.rounds.warm, emulator, lamella)
+    other = Side(theirs)
+    yield Row("warm, one caller", other, Side(ours) if ours else NO_SERVER, bar=1.0)
+    yield Row(f"warm, {CALLERS} callers at once", Side(note=ONE_AT_A_TIME), _rush(bench))
+
+
+def _forget(*series: list[float]) -> None:
+    """Drop what was measured while everything was new."""
+    for each in series:
+        each.clear()
+
+
+def _block(port: int, function: str, size: int, into: list[float]) -> None:
+    data = invocation(function)
+    with Connection(port) as connection:
+        connection.timed(data)
+        into += [connection.timed(data) for _ in range(size)]
+
+
+def _rush(bench: Bench) -> Side:
+    if bench.server is None:
+        return NO_SERVER
+    times: list[float] = []
+    rates = []
+    for turn in range(bench.rounds.rush + 1):
+        rush = asyncio.run(
+            callers(
+                bench.server.port,
+                invocation("warm"),
+                count=CALLERS,
+                each=bench.rounds.rush_block,
+            )
+        )
+        if turn:  # the first one brought the environments up
+            times += rush.times
+            rates.append(rush.rate)
+    return Side(times, rate=sorted(rates)[len(rates) // 2])
+
+
+def cold(bench: Bench) -> Iterator[Row]:
+    """The first invocation of a new environment, without layers and with two kinds of layer."""
+    yield from _cold(bench, "no layer", None, bare=False, bar=2.0)
+    yield from _cold(bench, "numpy layer", bench.materials.numpy, bare=True, bar=None)
+    yield from _cold(bench, "pandas layer", bench.materials.pandas, bare=True, bar=1.2)
+
+
+def _cold(
+    bench: Bench, what: str, layer: Layer | None, *, bare: bool, bar: float | None
+) -> Iterator[Row]:
+    name = "cold" if layer is None else f"cold-{layer.name}"
+    code = bench.code(name, "" if layer is None else f"import {layer.name}\n")
+    ours: list[float] = []
+    theirs: list[float] = []
+    without: list[float] = []
+    times = bench.rounds.cold if layer is None else bench.rounds.cold_slow
+
+    def emulator() -> None:
+        path = None if layer is None else layer.compiled
+        theirs.append(rie.cold(bench.materials, code, layer=path, bytecode=True))
+        if layer is not None and bare:
+            without.append(rie.cold(bench.materials, code, layer=layer.bare, bytecode=False))
+
+    def lamella() -> None:
+        if bench.server is not None:
+            ours.append(bench.server.cold(name, next(bench.number)))
+
+    if bench.server is not None:
+        layers = [] if layer is None else [bench.server.publish(layer.name, layer.zip)]
+        bench.function(name, code, layers)
+    bench.turns(2, emulator, lamella)  # files in the page cache, trees unpacked, bytecode compiled
+    _forget(ours, theirs, without)
+    bench.turns(times, emulator, lamella)
+    side = Side(ours) if ours else NO_SERVER
+    label = f"cold start, {what}"
+    yield Row(label if layer is None else f"{label}, its bytecode present", Side(theirs), side, bar)
+    if without:
+        yield Row(f"{label}, read-only without bytecode", Side(without), side)
+
+
+def publish(bench: Bench) -> Iterator[Row]:
+    """Publish a layer of pandas and numpy, against ``unzip`` of the same file."""
+    archive = bench.materials.published
+    size = archive.stat().st_size / 1e6
+    ours: list[float] = []
+    theirs: list[float] = []
+    if shutil.which("unzip") is None:
+        raise SystemExit("unzip is not installed (Debian and Ubuntu: apt install unzip).")
+
+    def unzip() -> None:
+        target = bench.folder / "unzipped"
+        target.mkdir()
+        os.sync()
+        began = time.perf_counter()
+        subprocess.run(["unzip", "-q", str(archive), "-d", str(target)], check=True)
+        theirs.append((time.perf_counter() - began) * 1000)
+        shutil.rmtree(target)
+
+    def lamella() -> None:
+        if bench.server is not None:
+            path = variant(archive, next(bench.number), bench.folder)
+            os.sync()
+            ours.append(bench.server.publish_timed("published", path))
+            path.unlink()
+
+    bench.turns(1, unzip, lamella)
+    _forget(ours, theirs)
+    bench.turns(bench.rounds.publish, unzip, lamella)
+    side = Side(ours) if ours else NO_SERVER
+    yield Row(
+        f"publish a layer of {size:.0f} MB zipped, against unzip", Side(theirs), side, bar=2.0
+    )
