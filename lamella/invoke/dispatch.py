@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import orjson
 
-from lamella.errors import InvalidRequestContent, RuntimeMissing, SandboxFailed, ServiceError
+from lamella.errors import InvalidRequestContent, SandboxFailed, ServiceError
 from lamella.invoke import report
-from lamella.invoke.environment import Call
+from lamella.invoke.environment import Answer, Call
 from lamella.invoke.pool import Key, Pool, Shelf
 from lamella.model import arn
 from lamella.model.function import Function
@@ -54,7 +54,6 @@ class Dispatcher:
         Raises InvalidRequestContent, ResourceNotFound, TooManyRequests, and ServiceError when no
         environment can be made.
         """
-        shelf = await self._shelf(account, region, name, qualifier)
         await check_payload(payload)
         call = Call(
             request_id=request_id,
@@ -63,22 +62,28 @@ class Dispatcher:
             trace_id=trace_id or new_trace(),
             client_context=client_context,
         )
+        shelf = await self._shelf(account, region, name, qualifier)
         try:
-            environment = await self._pool.take(shelf)
+            answer = await self._run(shelf, call)
         except SandboxFailed as error:
-            raise ServiceError(str(error)) from error
-        try:
-            answer = await environment.invoke(call)
-        except SandboxFailed as error:
-            raise ServiceError(str(error)) from error
-        finally:
-            self._pool.give_back(shelf, environment)
+            if not shelf.retired:
+                raise ServiceError(str(error)) from error
+            # The version changed between being found and being started.
+            shelf = await self._shelf(account, region, name, qualifier)
+            answer = await self._run(shelf, call)
         return Outcome(
             payload=answer.reply.payload,
             executed_version=shelf.function.version,
             function_error=None if answer.reply.error_type is None else report.UNHANDLED,
             log_tail=answer.log_tail if log_tail else None,
         )
+
+    async def _run(self, shelf: Shelf, call: Call) -> Answer:
+        environment = await self._pool.take(shelf)
+        try:
+            return await environment.invoke(call)
+        finally:
+            self._pool.give_back(shelf, environment)
 
     async def check(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
         """What DryRun does: everything but the invocation."""
@@ -88,10 +93,7 @@ class Dispatcher:
         key = (account, region, name, qualifier)
         shelf = self._shelves.get(key)
         if shelf is None or shelf.retired:
-            try:
-                function = await asyncio.to_thread(self._resolve, *key)
-            except RuntimeMissing as error:
-                raise ServiceError(str(error)) from error
+            function = await asyncio.to_thread(self._resolve, *key)
             shelf = self._shelves[key] = self._pool.shelf(function)
         return shelf
 

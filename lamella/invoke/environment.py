@@ -10,10 +10,13 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from lamella.errors import SandboxFailed
+from lamella.functions.workshop import digests
 from lamella.invoke import report
 from lamella.invoke.furnish import Furnished
 from lamella.invoke.memory import MemoryWatch, Watched
@@ -32,6 +35,14 @@ END_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
 
+class Holding(Protocol):
+    """Keeps the bytes that an environment has mounted."""
+
+    def hold(self, digests: Iterable[str]) -> None: ...
+
+    def release(self, digests: Iterable[str]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What every environment of a server stands on."""
@@ -39,6 +50,7 @@ class Ground:
     spawner: Spawner
     groups: Groups
     watch: MemoryWatch
+    holding: Holding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +90,8 @@ class Environment(Watched):
         self._furnished = furnished
         self._ground = ground
         self._output = Output(stream)
+        self._held = digests(function)
+        ground.holding.hold(self._held)
         self._room: Room | None = None
         self._group: Group | None = None
         self._box: Box | None = None
@@ -144,9 +158,10 @@ class Environment(Watched):
         done, _ = await asyncio.wait(
             (initialised, box.exited), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        if initialised in done and not initialised.cancelled():
+        if initialised in done and initialised.exception() is None:
             self._init_error = initialised.result()
         else:
+            await asyncio.wait((box.exited,), timeout=0)
             initialised.cancel()
         if self._init_error is not None:
             # It ends by itself; what it still prints belongs to it.
@@ -297,6 +312,7 @@ class Environment(Watched):
         if self._group is not None:
             await self._remove_group(self._group)
         self._output.close()
+        await asyncio.to_thread(self._ground.holding.release, self._held)
 
     async def _remove_group(self, group: Group) -> None:
         for pause in (0.0, 0.001, 0.005, 0.02, 0.1, 0.5):

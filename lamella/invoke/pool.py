@@ -13,15 +13,15 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from lamella.errors import SandboxFailed, TooManyRequests
+from lamella.errors import HostError, SandboxFailed, TooManyRequests
 from lamella.invoke.environment import Environment
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
 
-Make = Callable[[str, Function], Environment]
+Make = Callable[[str, Function], Awaitable[Environment]]
 Key = tuple[str, str, str, str]
 
 SWEEP_SECONDS = 1.0
@@ -135,15 +135,15 @@ class Pool:
         name = f"e{next(self._numbers)}"
         environment: Environment | None = None
         try:
-            environment = self._make(name, shelf.function)
+            environment = await self._make(name, shelf.function)
             await environment.start()
-        except SandboxFailed as error:
+        except (HostError, OSError, KeyError) as error:
             log.error("environment %s of %s: %s", name, shelf.function.arn, error)
             shelf.starting -= 1
             if environment is not None:
                 await environment.stop()
             self._count -= 1
-            self._refuse(shelf, error)
+            self._refuse(shelf, SandboxFailed(str(error)))
             return
         shelf.starting -= 1
         self._offer(shelf, environment)
@@ -201,18 +201,23 @@ class Pool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
-        """End every environment; callers that wait are refused."""
+    def abort(self) -> None:
+        """Refuse those who wait and end what runs: the server is stopping."""
         self._closing = True
+        for shelf in self._shelves.values():
+            for ours in shelf.waiting:
+                ours.cancel()
+            for environment in shelf.busy:
+                environment.abort()
+
+    async def close(self) -> None:
+        """End every environment; nothing of them is left when this returns."""
+        self.abort()
         if self._sweeper is not None:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
         for shelf in self._shelves.values():
-            for environment in tuple(shelf.busy):
-                environment.abort()
-            for ours in shelf.waiting:
-                ours.cancel()
             self._retire(shelf)
         while self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)

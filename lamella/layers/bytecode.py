@@ -21,7 +21,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -90,6 +90,11 @@ class BytecodeTrees:
     def made(self, key: str, make: Callable[[Path], None]) -> Path:
         """A tree that comes from no zip, made by ``make`` in an empty folder, under ``key``."""
         return self._folders.ensure(key, make)
+
+    def digests(self) -> Iterable[str]:
+        """Every zip's tree that has bytecode; what comes from no zip is not among them."""
+        names = (key.split("-", 1)[0] for key in sorted(self._folders.keys()))
+        return {name for name in names if len(name) == 64}
 
     def remove(self, digest: str) -> None:
         """Remove the bytecode of one tree, for every interpreter and place."""

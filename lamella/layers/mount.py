@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +92,13 @@ class Stacks:
 
         name = hashlib.sha256("\n".join(str(source) for source in sources).encode()).hexdigest()
         return self._merged.ensure(name, fill) / _FILES
+
+    def digests(self) -> Iterable[str]:
+        """Every layer that something was merged for."""
+        found: set[str] = set()
+        for name in sorted(self._merged.keys()):
+            found.update((self._merged.path(name) / _MEMBERS).read_text().split("\n"))
+        return found
 
     def remove(self, digest: str) -> None:
         """Forget every set that has this layer, and remove what was merged for it."""

@@ -7,6 +7,7 @@ A tree can always be made again from its blob. Which blobs there are is left to
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from lamella.blobs.base import Blobs
@@ -62,6 +63,10 @@ class Trees:
 
     def has(self, digest: str) -> bool:
         return self._folders.has(digest)
+
+    def digests(self) -> Iterable[str]:
+        """Every tree there is."""
+        return self._folders.keys()
 
     def remove(self, digest: str) -> None:
         """Remove the tree. Running boxes keep what they have mounted."""

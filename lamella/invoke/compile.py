@@ -1,0 +1,74 @@
+"""Compiling bytecode in a box: the sources of layers and functions are hostile to compilers too.
+
+A `lamella.layers.bytecode.Runner`: called in threads, it runs its command in a box of its own
+by way of the server's event loop and waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lamella.errors import HostError
+from lamella.sandbox.cgroup import Groups
+from lamella.sandbox.plan import BoxPlan, Limits
+from lamella.sandbox.spawn import Box, Spawner
+
+SECONDS = 300.0
+MEBIBYTE = 1_048_576
+USR = Path("/usr")
+
+
+class BoxRunner:
+    """Runs commands in boxes without network, with a gigabyte of memory and five minutes."""
+
+    def __init__(self, spawner: Spawner, groups: Groups, loop: asyncio.AbstractEventLoop) -> None:
+        self._spawner = spawner
+        self._groups = groups
+        self._loop = loop
+        self._numbers = itertools.count(1)
+
+    def __call__(self, argv: Sequence[str], readable: Sequence[Path], writable: Path) -> None:
+        work = self._run(tuple(argv), readable, writable)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _run(self, argv: tuple[str, ...], readable: Sequence[Path], writable: Path) -> None:
+        name = f"compile{next(self._numbers)}"
+        cores = os.cpu_count() or 1
+        limits = Limits(memory=1024 * MEBIBYTE, tmp=MEBIBYTE, cpus=cores, processes=64)
+        prefix = Path(argv[0]).parent.parent
+        own = [] if prefix == USR else [prefix]
+        plan = BoxPlan(
+            name=name,
+            argv=argv,
+            environment={"PATH": "/usr/bin:/bin"},
+            limits=limits,
+            binds={str(path): path for path in (*own, *readable)},
+            writable={str(writable): writable},
+            directory=str(writable),
+        )
+        group = self._groups.make(name)
+        group.limit(limits)
+        room = await self._spawner.room(name, limits.tmp)
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            await self._wait(await self._spawner.box(plan, room, group, null))
+        finally:
+            os.close(null)
+            await self._spawner.leave(room)
+            while not group.remove():
+                await asyncio.sleep(0.001)
+
+    async def _wait(self, box: Box) -> None:
+        try:
+            await asyncio.wait_for(asyncio.shield(box.exited), SECONDS)
+        except TimeoutError:
+            box.kill()
+            await box.exited
+            raise HostError(f"compiling took longer than {SECONDS:.0f} seconds") from None
+        finally:
+            box.kill()
+            box.close()

@@ -1,0 +1,337 @@
+"""`build`: every part of a server, chosen and connected. The only module that names a backend."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from lamella.api import links, server
+from lamella.api.access import AccessLog
+from lamella.api.app import App
+from lamella.api.auth import NoAuth
+from lamella.api.contract import Contract
+from lamella.api.metrics import RequestMetrics
+from lamella.api.pages import Pages
+from lamella.api.registry import modules, registry
+from lamella.api.services import Services
+from lamella.blobs.disk import DiskBlobs
+from lamella.config import Settings
+from lamella.errors import HostError, RuntimeMissing
+from lamella.functions.ready import Readying, key_of
+from lamella.functions.workshop import Workshop
+from lamella.invoke.compile import BoxRunner
+from lamella.invoke.dispatch import Dispatcher
+from lamella.invoke.environment import Environment, Ground
+from lamella.invoke.furnish import Furnisher
+from lamella.invoke.memory import MemoryWatch
+from lamella.invoke.pool import Pool
+from lamella.invoke.resolve import Resolver
+from lamella.layers.attach import Attaching
+from lamella.layers.bytecode import BytecodeTrees
+from lamella.layers.collect import Collecting
+from lamella.layers.mount import Stacks
+from lamella.layers.packages import Packages
+from lamella.layers.policy import Policies
+from lamella.layers.publish import Publishing
+from lamella.layers.s3_source import S3Source
+from lamella.layers.trees import Trees
+from lamella.logs.append import LogStreams
+from lamella.model.function import Function
+from lamella.model.limits import UNZIPPED_BYTES
+from lamella.records.sqlite import open_records
+from lamella.runtimes.catalog import Catalog
+from lamella.sandbox import bubblewrap, cgroup
+from lamella.sandbox.cgroup import Groups
+from lamella.sandbox.spawn import Spawner
+
+log = logging.getLogger("lamella")
+
+
+def build(settings: Settings) -> Server:
+    """A server for ``settings``; nothing is touched before it runs."""
+    return Server(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The data directory: what is kept, and what this node has made of it."""
+
+    root: Path
+
+    @property
+    def node(self) -> Path:
+        return self.root / "node"
+
+    @property
+    def staging(self) -> Path:
+        return self.root / "staging"
+
+    def prepare(self) -> None:
+        """Make the folders; what was left in staging by a crash goes."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.staging.mkdir(mode=0o700)
+        # Boxes of root run as users of their own, who must get through here.
+        self.node.mkdir(exist_ok=True)
+        self.node.chmod(0o755)
+
+
+class Server:
+    """One Lamella server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Serve until SIGINT or SIGTERM; ``ready`` is called with the endpoint.
+
+        Raises HostError when this host or the data directory cannot be used, OSError when the
+        address cannot.
+        """
+        with data_directory(self._settings) as root:
+            async with contextlib.AsyncExitStack() as stack:
+                app, end = await self._assemble(Folders(root), stack)
+                await self._serve(app, ready, end)
+
+    async def _assemble(
+        self, folders: Folders, stack: contextlib.AsyncExitStack
+    ) -> tuple[App, Callable[[], object]]:
+        """Build every part, in the order of the house from below; the stack takes it apart."""
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        folders.prepare()
+        set_up_logging(settings.log_format)
+        blobs = DiskBlobs(folders.root / "blobs")
+        records = await asyncio.to_thread(open_records, folders.root / "records.sqlite")
+        stack.callback(records.close)
+
+        groups = Groups(cgroup.find(), instance(folders.root))
+        groups.prepare()
+        stack.callback(groups.clear)
+        warn_of_missing_limits(groups)
+        spawner = Spawner(bubblewrap.find(), [folders.node], unique_uids=os.geteuid() == 0)
+        await spawner.start()
+        stack.push_async_callback(spawner.close)
+
+        trees = Trees(folders.node / "trees", blobs, UNZIPPED_BYTES)
+        stacks = Stacks(trees, folders.node / "stacks")
+        runner = BoxRunner(spawner, groups, loop)
+        bytecode = BytecodeTrees(folders.node / "bytecode", runner)
+        collecting = Collecting(records, blobs, trees, stacks, bytecode)
+        await asyncio.to_thread(clean, blobs, trees, stacks, bytecode, collecting)
+
+        streams = LogStreams(folders.root / "logs")
+        stack.callback(streams.close)
+        watch = MemoryWatch()
+        stack.callback(watch.close)
+        catalog = await asyncio.to_thread(Catalog.discover, os.environ)
+        furnisher = Furnisher(catalog, trees, stacks, bytecode)
+        ground = Ground(spawner, groups, watch, collecting)
+
+        async def make(name: str, function: Function) -> Environment:
+            furnished = await asyncio.to_thread(furnisher.furnish, function, name)
+            where = (function.account, function.region, function.effective_log_group)
+            return Environment(
+                name, function, furnished, streams.open(*where, furnished.stream), ground
+            )
+
+        pool = Pool(make, most=settings.max_environments, idle_seconds=settings.idle_seconds)
+        pool.start()
+        stack.push_async_callback(pool.close)
+
+        def changed(function: Function) -> None:
+            loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
+
+        readying = Readying(records, prepared(furnisher), changed)
+        dispatcher = Dispatcher(Resolver(records, readying, furnisher), pool)
+        stack.push_async_callback(asyncio.to_thread, readying.close)
+        readying.resume()
+
+        packages = Packages(
+            blobs, trees, collecting, S3Source(settings.s3_endpoint, folders.staging).fetch
+        )
+        link_key = links.key_at(folders.root / "link.key")
+        signed = links.Links(link_key, time.time)
+        services = Services(
+            publishing=Publishing(records, packages, collecting),
+            policies=Policies(records),
+            links=signed,
+            workshop=Workshop(
+                records=records,
+                packages=packages,
+                attaching=Attaching(records),
+                collecting=collecting,
+                readying=readying,
+                changed=changed,
+                now=lambda: datetime.now(UTC),
+            ),
+            dispatcher=dispatcher,
+        )
+        return application(settings, services, blobs, signed), pool.abort
+
+    async def _serve(
+        self, app: App, ready: Callable[[str], None], end: Callable[[], object]
+    ) -> None:
+        config = server.config(app, self._settings.host, self._settings.port)
+        listener = config.bind_socket()
+        web = Web(config)
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            end()
+            web.should_exit = True
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        host, port = listener.getsockname()[:2]
+        web.on_started = lambda: ready(f"http://{host}:{port}")
+        with listener:
+            await web.serve([listener])
+
+
+class Web(uvicorn.Server):
+    """uvicorn without its signal handlers: the server has its own, which end more than HTTP."""
+
+    on_started: Callable[[], None]
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_started()
+
+
+def application(
+    settings: Settings, services: Services, blobs: DiskBlobs, signed: links.Links
+) -> App:
+    contract = Contract.of_lambda()
+    metrics = RequestMetrics(CollectorRegistry())
+    return App(
+        contract=contract,
+        served=registry(contract.operations, modules()),
+        services=services,
+        auth=NoAuth(),
+        pages=Pages(metrics, signed, blobs),
+        access=AccessLog(sys.stderr, settings.log_format),
+        metrics=metrics,
+    )
+
+
+@contextlib.contextmanager
+def data_directory(settings: Settings) -> Iterator[Path]:
+    """The data directory, locked; with ``ephemeral`` one of this run, removed at the end.
+
+    Raises HostError if another server uses it or it cannot be written.
+    """
+    if settings.ephemeral:
+        root = Path(tempfile.mkdtemp(prefix="lamella-"))
+        try:
+            yield root
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+        return
+    assert settings.data is not None
+    root = settings.data.absolute()
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HostError(
+            f"The data directory {root} cannot be used: {error.strerror}. Give another by --data."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise HostError(
+            f"Another server uses the data directory {root}. Stop it, or give another by --data."
+        ) from None
+    else:
+        yield root
+    finally:
+        os.close(lock)
+
+
+def instance(root: Path) -> str:
+    """A short name of the data directory: what an earlier server of it left is found by it."""
+    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:12]
+
+
+def clean(
+    blobs: DiskBlobs, trees: Trees, stacks: Stacks, bytecode: BytecodeTrees, collecting: Collecting
+) -> None:
+    """Remove what a crash left: half-written files, half-made trees, bytes that nothing uses."""
+    gone = blobs.sweep() + trees.sweep() + stacks.sweep() + bytecode.sweep()
+    gone += collecting.collect_all()
+    if gone:
+        log.info("removed %d leftovers of an earlier server", gone)
+
+
+def prepared(furnisher: Furnisher) -> Callable[[Function], None]:
+    """What makes a version ready; a runtime this host lacks is told when it is invoked."""
+
+    def prepare(function: Function) -> None:
+        with contextlib.suppress(RuntimeMissing):
+            furnisher.prepare(function)
+
+    return prepare
+
+
+def warn_of_missing_limits(groups: Groups) -> None:
+    missing = groups.hierarchy.missing
+    if missing:
+        log.warning(
+            "this host does not let Lamella limit %s by control groups; limits of single processes "
+            "stand in. `lamella doctor` says how to mend it.",
+            ", ".join(missing),
+        )
+
+
+def set_up_logging(form: str) -> None:
+    """The server's own log: lines on standard error, JSON with ``--log-format json``."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonLines()
+        if form == "json"
+        else logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    )
+    logger = logging.getLogger("lamella")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logging.getLogger("uvicorn.error").addHandler(handler)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record: ``time``, ``level``, ``message``, ``error`` if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(entry).decode()
