@@ -172,16 +172,16 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a server is told at its start; ``data`` is None where nothing is to be kept."""
+    """What a server is told at its start. ``data`` is not looked at where ``ephemeral`` is."""
 
     host: str = _setting("The address to listen on.", _text, "127.0.0.1", metavar="ADDRESS")
     port: int = _setting(
         "The port to listen on; 0 takes any free port.", _port, 4566, metavar="PORT"
     )
-    data: Path | None = _setting(
+    data: Path = _setting(
         "The folder that keeps layers, functions and records.",
         _folder,
-        None,
+        lambda: default_data(os.environ, os.getuid()),
         metavar="DIR",
         shown="`/var/lib/lamella` for root, else `~/.local/share/lamella` (`XDG_DATA_HOME`)",
     )
@@ -281,8 +281,7 @@ def _together(values: Mapping[str, Any]) -> list[str]:
 
 
 def _completed(values: dict[str, Any], environ: Mapping[str, str], uid: int) -> Settings:
-    if not values.get("ephemeral"):
-        values.setdefault("data", default_data(environ, uid))
+    values.setdefault("data", default_data(environ, uid))
     return Settings(**values)
 
 

@@ -55,14 +55,18 @@ def _languages() -> tuple[Language, ...]:
     from lamella.cli import story
     from lamella.runtimes.catalog import Catalog
 
-    ready = [row.runtime for row in Catalog.discover().rows() if row.ok]
-    pythons = [name for name in ready if name.startswith("python")]
-    nodes = [name for name in ready if name.startswith("nodejs")]
+    rows = [row for row in Catalog.discover().rows() if row.available]
+    pythons = [row.runtime for row in rows if row.runtime.startswith("python")]
+    # A remark says that another version stands in; one of its own is the better story.
+    nodes = sorted(
+        (row for row in rows if row.runtime.startswith("nodejs")), key=lambda row: bool(row.remark)
+    )
     if not pythons:
         output.fail("No Python that functions can run on was found. lamella doctor says more.")
-    told = [story.python(pythons[-1])]
+    own = f"python3.{sys.version_info.minor}"
+    told = [story.python(own if own in pythons else pythons[-1])]
     if nodes:
-        told.append(story.nodejs(nodes[-1]))
+        told.append(story.nodejs(nodes[0].runtime))
     else:
         print("Node.js is not installed here, so its half is left out (lamella doctor says more).")
     return tuple(told)

@@ -13,6 +13,7 @@ import typer
 from lamella.cli import output
 
 if TYPE_CHECKING:
+    from lamella.runtimes.catalog import Row
     from lamella.sandbox.probe import Finding
 
 WANTED_FREE_BYTES = 2 * 2**30
@@ -43,9 +44,10 @@ def doctor(as_json: output.Json = False) -> None:
             }
         )
     else:
-        output.table("Host", ("", "what", "found", "mend"), [_host_row(each) for each in findings])
+        output.table("Host", ("", "what", "found", "mend"), map(_host_row, findings))
         print()
-        output.table("Runtimes", ("", "runtime", "found", "mend"), [])
+        output.table("Runtimes", ("", "runtime", "found", "remark"), map(_runtime_row, runtimes))
+        print()
         print(_verdict(findings))
     if not able(findings):
         raise typer.Exit(output.FAILED)
@@ -68,6 +70,10 @@ def _verdict(findings: tuple[Finding, ...]) -> str:
 def _host_row(finding: Finding) -> tuple[str, str, str, str]:
     mark = "ok" if finding.ok else "FAIL" if finding.needed else "weak"
     return mark, finding.name, finding.detail, "" if finding.ok else finding.mend
+
+
+def _runtime_row(row: Row) -> tuple[str, str, str, str]:
+    return "ok" if row.available else "no", row.runtime, row.interpreter, row.remark
 
 
 def free_space(folder: Path) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -39,7 +39,7 @@ def size(count: int) -> str:
     return f"{amount:.1f} GB"
 
 
-def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table at a terminal; elsewhere a title and lines whose cells are parted by tabs."""
     if not at_terminal():
         print(f"# {title}")
