@@ -161,7 +161,6 @@ class Environment(Watched):
         if initialised in done and initialised.exception() is None:
             self._init_error = initialised.result()
         else:
-            await asyncio.wait((box.exited,), timeout=0)
             initialised.cancel()
         if self._init_error is not None:
             # It ends by itself; what it still prints belongs to it.

@@ -151,22 +151,14 @@ class Server:
 
     def __init__(self, data: Path, *options: str, environ: Mapping[str, str] | None = None) -> None:
         self.data = data
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "lamella",
-                "serve",
-                "--port",
-                "0",
-                "--data",
-                str(data),
-                *options,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=(data.parent / f"{data.name}.log").open("ab"),
-            env={**os.environ, **(environ or {})},
-        )
+        command = [sys.executable, "-m", "lamella", "serve", "--port", "0", "--data", str(data)]
+        with (data.parent / f"{data.name}.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *options],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **(environ or {})},
+            )
         try:
             self.endpoint = self._wait_until_ready()
         except BaseException:
