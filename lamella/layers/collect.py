@@ -35,24 +35,26 @@ class Collecting:
         self._records = records
         self._blobs = blobs
         self._derived = derived
-        self._lock = threading.Lock()
+        self._state = threading.Condition()
         self._writers = 0
         self._held: Counter[str] = Counter()
         self._waiting: set[str] = set()
+        self._going: set[str] = set()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """While inside, no bytes are removed: from before they are stored or resolved until the
-        row that references them is committed.
+        row that references them is committed. Waits for a removal that is under way.
         """
-        with self._lock:
+        with self._state:
+            self._state.wait_for(lambda: not self._going)
             self._writers += 1
         try:
             yield
         finally:
-            with self._lock:
+            with self._state:
                 self._writers -= 1
-                self._remove_waiting()
+            self._remove_waiting()
 
     @contextmanager
     def using(self, digests: Iterable[str]) -> Iterator[None]:
@@ -68,36 +70,62 @@ class Collecting:
             self.release(held)
 
     def hold(self, digests: Iterable[str]) -> None:
-        with self._lock:
+        """Keep digests until as many calls of `release`; never waits."""
+        with self._state:
             self._held.update(digests)
 
     def release(self, digests: Iterable[str]) -> None:
-        with self._lock:
+        """End a `hold`; removes what nothing needs any more, which takes its time."""
+        with self._state:
             self._held.subtract(digests)
             self._held += Counter()
-            self._remove_waiting()
+        self._remove_waiting()
 
     def collect(self, digests: Iterable[str]) -> None:
         """Remove those of ``digests`` that nothing references; called after a row has gone."""
-        with self._lock:
+        with self._state:
             self._waiting.update(digests)
-            self._remove_waiting()
+        self._remove_waiting()
 
     def collect_all(self) -> int:
         """The full pass at start-up: ask about every blob there is; return how many went."""
-        with self._lock:
-            self._waiting |= set(self._blobs.digests()) - self._records.referenced_digests()
-            return self._remove_waiting()
+        unreferenced = set(self._blobs.digests()) - self._records.referenced_digests()
+        with self._state:
+            self._waiting |= unreferenced
+        return self._remove_waiting()
 
     def _remove_waiting(self) -> int:
-        if self._writers:
-            return 0
-        ready = {digest for digest in self._waiting if not self._held[digest]}
-        gone = {digest for digest in ready if not self._records.is_referenced(digest)}
-        for digest in gone:
-            # the blob goes last: if this dies midway, the next full pass finds the rest by it
-            for derived in self._derived:
-                derived.remove(digest)
-            self._blobs.remove(digest)
-        self._waiting -= ready
-        return len(gone)
+        gone = 0
+        while taken := self._take():
+            try:
+                gone += sum(self._remove(digest) for digest in taken)
+            finally:
+                with self._state:
+                    self._going -= taken
+                    self._state.notify_all()
+        return gone
+
+    def _take(self) -> set[str]:
+        """What may be removed now; from here until it is done no writer begins.
+
+        The removal itself is done without the lock: a big tree takes a while to go, and `hold`
+        is called on the event loop.
+        """
+        with self._state:
+            if self._writers:
+                return set()
+            # what another thread is removing is asked about again when that thread is done
+            free = self._waiting - self._going
+            ready = {digest for digest in free if not self._held[digest]}
+            self._waiting -= ready
+            self._going |= ready
+            return ready
+
+    def _remove(self, digest: str) -> bool:
+        if self._records.is_referenced(digest):
+            return False
+        # the blob goes last: if this dies midway, the next full pass finds the rest by it
+        for derived in self._derived:
+            derived.remove(digest)
+        self._blobs.remove(digest)
+        return True

@@ -87,7 +87,7 @@ def _client(endpoint: str | None, region: str) -> Any:
         s3={"addressing_style": "path"},
         connect_timeout=_TIMEOUT_SECONDS,
         read_timeout=_TIMEOUT_SECONDS,
-        retries={"max_attempts": 2},
+        retries={"total_max_attempts": 2},
         **unsigned,
     )
     return session.create_client("s3", region_name=region, endpoint_url=endpoint, config=config)

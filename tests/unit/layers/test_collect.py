@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lamella.layers.collect import Collecting
 from tests.unit.layers.shelf import A_ZIP, Shelf, asker, layer, shelf, zipped
 
 
@@ -101,3 +102,31 @@ def test_a_start_removes_what_a_crash_left(on: Shelf, tmp_path: Path) -> None:
     assert is_kept(on, kept)
     assert not is_kept(on, stray)
     assert on.collecting.collect_all() == 0
+
+
+def test_a_writer_waits_for_a_removal_and_a_holder_does_not(tmp_path: Path) -> None:
+    removing, go_on, wrote = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow:
+        def remove(self, digest: str) -> None:
+            removing.set()
+            assert go_on.wait(30)
+
+    with shelf(tmp_path) as on:
+        collecting = Collecting(on.records, on.blobs, Slow())
+        digest = on.blobs.put_bytes(A_ZIP)
+
+        def write() -> None:
+            with collecting.writing():
+                assert not on.blobs.has(digest)
+                wrote.set()
+
+        with ThreadPoolExecutor(2) as threads:
+            removal = threads.submit(collecting.collect, {digest})
+            assert removing.wait(30)
+            writer = threads.submit(write)
+            collecting.hold({digest})
+            assert not wrote.is_set()
+            go_on.set()
+            removal.result(30)
+            writer.result(30)
