@@ -214,10 +214,10 @@ def _read(path: Path, limit: int) -> bytes:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
-    with open(file, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            return b""
-        return opened.read(limit)
+    try:
+        return os.read(file, limit) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    finally:
+        os.close(file)
 
 
 @dataclass(frozen=True, slots=True)
