@@ -215,7 +215,8 @@ def _read(path: Path, limit: int) -> bytes:
     except OSError:
         return b""
     try:
-        return os.read(file, limit) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+        about = os.fstat(file)
+        return os.read(file, min(limit, about.st_size)) if stat.S_ISREG(about.st_mode) else b""
     finally:
         os.close(file)
 
