@@ -31,6 +31,7 @@ from lamella.sandbox.cgroup import Group, Groups
 from lamella.sandbox.spawn import Box, Room, Spawner
 
 END_SECONDS = 2.0
+TIMEOUT, ERROR, UNSERVED = "timeout", "error", "unserved"
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Environment(Watched):
         self._init_duration: float | None = None
         self._init_error: Reply | None = None
         self._init_failed = False
+        self._timed_out = False
         self._exit_code: int | None = None
         self._answer: asyncio.Future[Reply] | None = None
         self._request_id = ""
@@ -179,9 +181,15 @@ class Environment(Watched):
         status = None
         if reply is None:
             reply, status = await self._run(call, timeout)
+        if status == UNSERVED:
+            # The runtime ended after its last answer and before it asked for this invocation.
+            status = None
+            reply = await self._begin_anew(call, timeout)
+            if reply is None:
+                reply, status = await self._run(call, timeout)
         duration = time.monotonic() - started
         self._output.drain()
-        if status == "timeout":
+        if status == TIMEOUT:
             moment = datetime.now(UTC)
             self._output.say(report.timeout_line(call.request_id, timeout, moment))
         self._report(call.request_id, min(duration, timeout), status)
@@ -218,6 +226,7 @@ class Environment(Watched):
             client_context=call.client_context,
         )
         self._request_id = call.request_id
+        self._timed_out = False
         self._answer = answer = self._api.invoke(event)
         timer = asyncio.get_running_loop().call_later(timeout, self._time_out, answer, timeout)
         self._ground.watch.add(self)
@@ -227,20 +236,18 @@ class Environment(Watched):
             self._answer = None
             timer.cancel()
             self._ground.watch.discard(self)
-        if reply.error_type == "Sandbox.Timedout":
-            self._go(EnvironmentEvent.FAULT)
-            await self._end_box()
-            return reply, "timeout"
-        if self._exit_code is not None:
-            self._go(EnvironmentEvent.FAULT)
-            await self._end_box()
-            return reply, "error"
-        self._go(EnvironmentEvent.ANSWERED)
-        self._go(EnvironmentEvent.FREE)
-        return reply, None
+        if not self._timed_out and self._exit_code is None:
+            self._go(EnvironmentEvent.ANSWERED)
+            self._go(EnvironmentEvent.FREE)
+            return reply, None
+        unserved = not self._timed_out and self._api.undelivered
+        self._go(EnvironmentEvent.FAULT)
+        await self._end_box()
+        return reply, UNSERVED if unserved else TIMEOUT if self._timed_out else ERROR
 
     def _time_out(self, answer: asyncio.Future[Reply], timeout: float) -> None:
         if not answer.done():
+            self._timed_out = True
             answer.set_result(report.timed_out(self._request_id, timeout))
 
     def _box_ended(self, box: Box, code: int) -> None:

@@ -30,6 +30,15 @@ class RuntimeGone(LamellaError):
         super().__init__("the runtime ended before it answered")
 
 
+_TAKEN = frozenset(
+    {
+        RuntimeState.RUNNING,
+        RuntimeState.INVOCATION_RESPONSE,
+        RuntimeState.INVOCATION_ERROR_RESPONSE,
+    }
+)
+
+
 class Line(Protocol):
     """A connection of the runtime on which an invocation can be sent."""
 
@@ -58,6 +67,11 @@ class Runtime:
     @property
     def idle(self) -> bool:
         return self._waiting is not None and self.event is None
+
+    @property
+    def undelivered(self) -> bool:
+        """Whether an invocation waits for a `next` that has not come."""
+        return self.event is not None and self.state not in _TAKEN
 
     def invoke(self, event: Event) -> asyncio.Future[Reply]:
         """Send ``event`` to the waiting ``next``, or to the one that comes.

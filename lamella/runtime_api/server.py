@@ -159,6 +159,11 @@ class RuntimeApi:
         """Whether the runtime waits in ``next``: the environment is free."""
         return self.runtime.idle
 
+    @property
+    def undelivered(self) -> bool:
+        """Whether an invocation waits for a `next` that has not come."""
+        return self.runtime.undelivered
+
     async def wait_idle(self) -> None:
         """Return when the runtime waits in ``next``."""
         while not self.runtime.idle:

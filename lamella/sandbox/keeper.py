@@ -99,6 +99,8 @@ class Keeper:
         if not data:
             return False
         request = json.loads(data)
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
         try:
             answer, given = self._requests[request["do"]](request, descriptors)
         except OSError as error:

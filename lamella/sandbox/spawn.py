@@ -239,6 +239,8 @@ class Spawner:
             self._channel = None
             self._fail(SandboxFailed("The keeper of the boxes has ended; restart the server."))
             return
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
         message = json.loads(data)
         if "exited" in message:
             self._ended(message["exited"], message["status"])

@@ -313,11 +313,11 @@ def handler(event, context):
 
 
 def test_a_change_of_configuration_reaches_the_next_invocation(cloud: Cloud) -> None:
-    name = cloud.function("import os\n\ndef handler(e, c):\n    return os.environ.get('V')")
+    name = cloud.function("import os\n\ndef handler(e, c):\n    return os.environ.get('VALUE')")
     assert cloud.result(name) is None
     for value in ("1", "2", "3"):
         cloud.client.update_function_configuration(
-            FunctionName=name, Environment={"Variables": {"V": value}}
+            FunctionName=name, Environment={"Variables": {"VALUE": value}}
         )
         assert cloud.result(name) == value
 
