@@ -39,7 +39,7 @@ _UNCHECKED_HASH = b"\1\0\0\0"
 
 
 class Runner(Protocol):
-    """Runs a command and returns when it and all its children are gone, however they ended.
+    """Runs a command and returns when it has ended and all its children have too or are killed.
 
     The command sees the paths of ``readable`` and, to write into, ``writable`` under the names
     they have on the host. A command that is killed (time, memory) is no error; HostError where
