@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lamella.sandbox import cgroup
+from lamella.wiring import instance
 from tests.e2e.server import Cloud, Server, zipped
 
 PUBLISHES = 200
@@ -135,23 +136,12 @@ def leftovers(data: Path) -> None:
     """No temporary file, no control group, no process of this data directory is left."""
     odd = [p for p in data.rglob("*") if "tmp" in p.name.lower() or p.name.startswith(".new")]
     assert [p for p in odd if not p.is_dir() or any(p.iterdir())] == []
-    groups = [
-        path
-        for folder in cgroup.find().folders.values()
-        for path in folder.glob("lamella-*")
-        if not path.name.startswith(("lamella-probe", "lamella-test"))
-    ]
-    mine = [path for path in groups if any(path.glob("e*"))]
-    assert [path for path in mine if not alive(path)] == []
+    own = f"lamella-{instance(data)}"
+    assert [p for folder in cgroup.find().folders.values() for p in folder.glob(own)] == []
     commands: list[Any] = [
         path for path in Path("/proc").glob("[0-9]*/cmdline") if names(path, str(data).encode())
     ]
     assert commands == []
-
-
-def alive(group: Path) -> bool:
-    """Whether another server, of another test, uses this group now."""
-    return any((each / "cgroup.procs").read_text() for each in group.glob("e*"))
 
 
 def names(path: Path, text: bytes) -> bool:
