@@ -28,12 +28,22 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(layer.app, name="layer")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(lamella.__version__)
+        raise typer.Exit
+
+
+_Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", help="Print the version and stop.", is_eager=True, callback=_print_version
+    ),
+]
+
+
 @app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
-    ] = False,
-) -> None:
+def root(version: _Version = False) -> None:
     """AWS Lambda functions and layers on machines you own.
 
     \b
@@ -43,9 +53,6 @@ def root(
       lamella serve             a server on 127.0.0.1:4566
       aws --endpoint-url http://127.0.0.1:4566 lambda list-functions
     """
-    if version:
-        print(lamella.__version__)
-        raise typer.Exit
 
 
 @app.command("version")

@@ -37,11 +37,11 @@ def serve(**flags: str | bool | None) -> None:
 
     import uvloop
 
-    from lamella import wiring
     from lamella.errors import HostError
+    from lamella.wiring import build
 
     try:
-        uvloop.run(wiring.build(settings).run(_ready))
+        uvloop.run(build(settings).run(_ready))
     except KeyboardInterrupt:
         return
     except HostError as error:
