@@ -280,8 +280,11 @@ class Environment(Watched):
     def memory_charged(self) -> int:
         return (self._group and self._group.usage()) or 0
 
-    def memory_held(self) -> int:
-        return self._group.anonymous() if self._group else 0
+    def memory_now(self) -> tuple[int, int]:
+        if self._group is None:
+            return 0, 0
+        memory = self._group.memory()
+        return memory.held, memory.resident
 
     def out_of_memory(self) -> None:
         log.info("environment %s of %s is over its memory", self.name, self.function.arn)

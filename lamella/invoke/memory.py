@@ -25,16 +25,16 @@ class Watched(ABC):
         """Bytes charged now, files included: quick to read, never less than what is held."""
 
     @abstractmethod
-    def memory_held(self) -> int:
-        """Bytes that the processes themselves hold now."""
+    def memory_now(self) -> tuple[int, int]:
+        """Bytes that the processes hold for themselves, and with the files they have mapped."""
 
     @abstractmethod
     def out_of_memory(self) -> None:
         """Called once when more is held than the limit."""
 
     def measure_memory(self) -> None:
-        held = self.memory_held()
-        self.memory_peak = max(self.memory_peak, held)
+        held, resident = self.memory_now()
+        self.memory_peak = max(self.memory_peak, resident)
         if held > self.memory_limit:
             self.out_of_memory()
 

@@ -91,6 +91,14 @@ def _writable(folder: Path) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes: ``held`` by processes for themselves, ``resident`` with the files they have mapped."""
+
+    held: int
+    resident: int
+
+
 class Group:
     """The control group of one environment; empty of controllers where the host has none."""
 
@@ -112,7 +120,7 @@ class Group:
 
     def limit(self, limits: Limits) -> None:
         """Write the limits. Files in ``/tmp`` are memory too, so the kernel's bound leaves room
-        for them; `anonymous` tells what the processes themselves hold."""
+        for them; `memory` tells what the processes themselves hold."""
         total = limits.memory + limits.tmp
         quota = max(1_000, int(limits.cpus * PERIOD_US))
         if self._version == 1:
@@ -139,31 +147,19 @@ class Group:
         name = "memory.usage_in_bytes" if self._version == 1 else "memory.current"
         return self._read("memory", name)
 
-    def anonymous(self) -> int:
-        """Bytes that the processes themselves hold: no file, no ``/tmp``."""
+    def memory(self) -> Memory:
+        """What the processes hold now; zeros without a memory controller."""
         folder = self._folders.get("memory")
         if folder is None:
-            return 0
-        key = "rss" if self._version == 1 else "anon"
+            return Memory(0, 0)
+        held, mapped = ("rss", "mapped_file") if self._version == 1 else ("anon", "file_mapped")
+        values = {held: 0, mapped: 0}
         with contextlib.suppress(OSError):
             for line in (folder / "memory.stat").read_text().splitlines():
                 name, value = line.split()
-                if name == key:
-                    return int(value)
-        return 0
-
-    def out_of_memory_kills(self) -> int:
-        """How often the kernel itself killed for memory in this group."""
-        folder = self._folders.get("memory")
-        if folder is None:
-            return 0
-        name = "memory.oom_control" if self._version == 1 else "memory.events"
-        with contextlib.suppress(OSError):
-            for line in (folder / name).read_text().splitlines():
-                key, value = line.split()
-                if key == "oom_kill":
-                    return int(value)
-        return 0
+                if name in values:
+                    values[name] = int(value)
+        return Memory(values[held], values[held] + values[mapped])
 
     def _read(self, controller: str, name: str) -> int | None:
         folder = self._folders.get(controller)

@@ -161,7 +161,7 @@ def test_what_processes_hold_is_told_apart_from_files_in_tmp(in_boxes: InBoxes) 
 
     async def during(group: Group) -> None:
         for _ in range(400):
-            charged, held = group.usage() or 0, group.anonymous()
+            charged, held = group.usage() or 0, group.memory().held
             if charged > 12 * MEGABYTE:
                 seen.append((charged, held))
                 return
