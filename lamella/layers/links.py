@@ -14,6 +14,10 @@ MAX_HOPS = 40
 """Links that Linux follows in one path before it answers ELOOP."""
 
 
+MOUNTED = "/opt/"
+"""Where every box shows the root of a layer: an absolute link below it stays inside."""
+
+
 class Lost(StrEnum):
     """Why a path leads nowhere inside the root."""
 
@@ -37,7 +41,7 @@ def follow(path: str, links: Mapping[str, str], budget: Budget) -> str | Lost:
     """The path that ``path`` leads to when every link on the way is followed, its last part too.
 
     Parts that do not exist count as folders, which refuses more than the kernel would.
-    ``..`` above the root and absolute targets leave it.
+    ``..`` above the root and absolute targets leave it, but for those below ``/opt``.
     """
     pending = path.split("/")[::-1]
     at: list[str] = []
@@ -61,8 +65,11 @@ def follow(path: str, links: Mapping[str, str], budget: Budget) -> str | Lost:
         hops += 1
         if hops > MAX_HOPS:
             return Lost.LOOPS
-        if target.startswith("/"):
-            return Lost.LEAVES
         at.pop()
+        if target.startswith(MOUNTED):
+            at.clear()
+            target = target.removeprefix(MOUNTED)
+        elif target.startswith("/"):
+            return Lost.LEAVES
         pending.extend(target.split("/")[::-1])
     return "/".join(at)

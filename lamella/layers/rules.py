@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lamella.layers.links import Budget, Lost, follow
+from lamella.layers.links import MOUNTED, Budget, Lost, follow
 from lamella.layers.manifest import Entry, Kind
 
 MAX_ENTRIES = 100_000
@@ -238,7 +238,7 @@ def link_faults(targets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if "\0" in target:
             yield path, "is a link with a NUL in its target"
             continue
-        if target.startswith("/"):
+        if target.startswith("/") and not target.startswith(MOUNTED):
             yield path, f"is a link to the absolute path {show(target)}; make it a relative one"
             continue
         led = follow(path, targets, budget)

@@ -62,7 +62,7 @@ def check(cloud: Cloud, done: Acknowledged) -> None:
     listed: dict[int, str] = {}
     marker = None
     while True:
-        more = {"Marker": marker} if marker else {}
+        more: dict[str, Any] = {"Marker": marker} if marker else {}
         page = cloud.client.list_layer_versions(LayerName="durable", **more)
         listed.update({each["Version"]: each["LayerVersionArn"] for each in page["LayerVersions"]})
         marker = page.get("NextMarker")

@@ -79,7 +79,7 @@ def test_symlinks_and_execute_bits_are_kept_and_bin_is_on_the_path(cloud: Cloud)
         zipped(
             {"bin/tool": "#!/bin/sh\necho tool says $1\n", "bin/plain": "x"},
             modes={"bin/tool": 0o755},
-            links={"bin/alias": "tool"},
+            links={"bin/alias": "tool", "bin/absolute": "/opt/bin/tool"},
         )
     )
     code = """
@@ -89,6 +89,7 @@ def handler(event, context):
     return [
         subprocess.run(["tool", "hello"], capture_output=True, text=True).stdout,
         subprocess.run(["alias", "again"], capture_output=True, text=True).stdout,
+        subprocess.run(["absolute", "too"], capture_output=True, text=True).stdout,
         shutil.which("plain"),
         os.readlink("/opt/bin/alias"),
     ]
@@ -96,6 +97,7 @@ def handler(event, context):
     assert cloud.run(code, layers=[layer]) == [
         "tool says hello\n",
         "tool says again\n",
+        "tool says too\n",
         None,
         "tool",
     ]

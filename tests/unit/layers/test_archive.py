@@ -85,6 +85,8 @@ REFUSED: dict[str, tuple[list[Item], str]] = {
         "leaves the root",
     ),
     "link out through what is missing": ([link("x", "gone/../../y")], "leaves the root"),
+    "link out of where it is mounted": ([link("python/x", "/opt/../etc")], "leaves the root"),
+    "link beside where it is mounted": ([link("python/x", "/optional/x")], "to the absolute path"),
     "link to an absolute link": ([link("x", "y"), link("y", "/etc")], "leaves the root"),
     "link to itself": ([link("x", "x")], "part of a loop"),
     "two links in a loop": ([link("x", "y"), link("y", "x")], "part of a loop"),
