@@ -38,7 +38,8 @@ class BoxRunner:
     async def _run(self, argv: tuple[str, ...], readable: Sequence[Path], writable: Path) -> None:
         name = f"compile{next(self._numbers)}"
         cores = os.cpu_count() or 1
-        limits = Limits(memory=1024 * MEBIBYTE, tmp=MEBIBYTE, cpus=cores, processes=64)
+        # No small limit of processes: without control groups it counts all of the user's threads.
+        limits = Limits(memory=1024 * MEBIBYTE, tmp=MEBIBYTE, cpus=cores)
         prefix = Path(argv[0]).parent.parent
         own = [] if prefix == USR else [prefix]
         plan = BoxPlan(
