@@ -60,6 +60,7 @@ from lamella.records.sqlite import open_records
 from lamella.runtimes.catalog import Catalog
 from lamella.sandbox import bubblewrap, cgroup
 from lamella.sandbox.cgroup import Groups
+from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import Spawner
 
 log = logging.getLogger("lamella")
@@ -130,6 +131,9 @@ class Server:
         spawner = Spawner(bubblewrap.find(), [folders.node], unique_uids=os.geteuid() == 0)
         await spawner.start()
         stack.push_async_callback(spawner.close)
+        reserve = Reserve(spawner, groups)
+        stack.push_async_callback(reserve.close)
+        reserve.fill()
 
         trees = Trees(folders.node / "trees", blobs, UNZIPPED_BYTES)
         stacks = Stacks(trees, folders.node / "stacks")
@@ -144,7 +148,7 @@ class Server:
         stack.callback(watch.close)
         catalog = await asyncio.to_thread(Catalog.discover, os.environ)
         furnisher = Furnisher(catalog, trees, stacks, bytecode)
-        ground = Ground(spawner, groups, watch, collecting)
+        ground = Ground(spawner, reserve, watch, collecting)
 
         async def make(name: str, function: Function) -> Environment:
             furnished = await asyncio.to_thread(furnisher.furnish, function, name)

@@ -27,7 +27,8 @@ from lamella.model.invocation import Event, Reply
 from lamella.model.lifecycle import ENVIRONMENT, EnvironmentEvent, EnvironmentState, step
 from lamella.model.limits import INIT_SECONDS
 from lamella.runtime_api.server import RuntimeApi
-from lamella.sandbox.cgroup import Group, Groups
+from lamella.sandbox.cgroup import Group
+from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import Box, Room, Spawner
 
 END_SECONDS = 2.0
@@ -49,7 +50,7 @@ class Ground:
     """What every environment of a server stands on."""
 
     spawner: Spawner
-    groups: Groups
+    reserve: Reserve
     watch: MemoryWatch
     holding: Holding
 
@@ -95,6 +96,7 @@ class Environment(Watched):
         ground.holding.hold(self._held)
         self._room: Room | None = None
         self._group: Group | None = None
+        self._spare: str | None = None
         self._box: Box | None = None
         self._api: RuntimeApi | None = None
         self._boxes = 0
@@ -113,7 +115,8 @@ class Environment(Watched):
         Raises SandboxFailed.
         """
         limits = self._furnished.plan.limits
-        self._group = self._ground.groups.make(self.name)
+        place = self._ground.reserve.take()
+        self._group, self._spare = place.group, place.spare
         self._group.limit(limits)
         self._room = await self._ground.spawner.room(self.name, limits.tmp)
         if self._furnished.unstartable is not None:
@@ -138,7 +141,10 @@ class Environment(Watched):
         plan = self._furnished.box(f"{self.name}.{self._boxes}")
         self._ground.watch.add(self)
         try:
-            box = await self._ground.spawner.box(plan, self._room, self._group, self._output.writer)
+            spare, self._spare = self._spare, None
+            box = await self._ground.spawner.box(
+                plan, self._room, self._group, self._output.writer, spare=spare
+            )
             self._box = box
             ready = await self._wait_for_runtime(box, seconds)
         finally:
@@ -316,6 +322,8 @@ class Environment(Watched):
         self._ground.watch.discard(self)
         await self._end_box()
         with contextlib.suppress(SandboxFailed):
+            if self._spare is not None:
+                await self._ground.spawner.drop(self._spare)
             if self._room is not None:
                 await self._ground.spawner.leave(self._room)
         if self._group is not None:

@@ -27,6 +27,7 @@ from lamella.sandbox.plan import BoxPlan, Limits
 
 MEBIBYTE = 1_048_576
 RUNTIME_API_PORT = 9001
+LEAST_CPUS = 2.0
 OPT = "/opt"
 TASK = "/var/task"
 RUNTIME = "/var/runtime"
@@ -121,12 +122,12 @@ class Furnisher:
 
 
 def limits(function: Function) -> Limits:
-    """The limits of a version's boxes: at least one CPU, a weight in proportion to memory."""
+    """The limits of a version's boxes: at least two CPUs, a weight in proportion to memory."""
     share = function.memory_size / MEMORY_MB_PER_VCPU
     return Limits(
         memory=function.memory_size * MEBIBYTE,
         tmp=function.ephemeral_storage * MEBIBYTE,
-        cpus=max(1.0, share),
+        cpus=max(LEAST_CPUS, share),
         weight=share,
         processes=PROCESSES,
         files=OPEN_FILES,

@@ -24,8 +24,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lamella.sandbox import syscalls
 
@@ -66,6 +67,7 @@ class Keeper:
         self._base = base
         self._exposed: dict[str, str] = {}
         self._boxes: dict[int, str] = {}
+        self._spares: dict[str, Spare] = {}
         self._filter = b""
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._requests: Mapping[str, Callable[[Any, list[int]], tuple[object, list[int]]]] = {
@@ -73,6 +75,8 @@ class Keeper:
             "expose": self._expose,
             "room": self._room,
             "leave": self._leave,
+            "spare": self._spare,
+            "drop": self._drop,
             "start": self._start,
         }
 
@@ -147,6 +151,25 @@ class Keeper:
         path.rmdir()
         return {}, []
 
+    def _spare(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        """Fork a process ahead that joins control groups and waits to become a box.
+
+        Joining waits for the kernel (10 ms, and more on busy machines); here nobody waits for it.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            child = os.fork()
+            if child == 0:
+                _wait_as_spare(request["cgroups"], theirs, self._channel)
+        self._spares[request["spare"]] = Spare(child, ours)
+        return {}, []
+
+    def _drop(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        spare = self._spares.pop(request["spare"])
+        spare.channel.close()
+        os.kill(spare.pid, signal.SIGKILL)
+        return {}, []
+
     def _start(self, request: Any, descriptors: list[int]) -> tuple[object, list[int]]:
         """Make one box. Descriptors in: its output. Out: pidfd of its first process
         and, when asked for, a listening socket in its network namespace."""
@@ -154,9 +177,7 @@ class Keeper:
         info, info_in = os.pipe2(os.O_CLOEXEC)
         gate_out, gate = os.pipe2(os.O_CLOEXEC)
         try:
-            child = os.fork()
-            if child == 0:
-                _become_box(request, self._filter, output, info_in, gate_out)
+            child = self._fork(request, output, info_in, gate_out)
             os.close(info_in)
             info_in = -1
             self._boxes[child] = request["name"]
@@ -172,6 +193,23 @@ class Keeper:
         finally:
             for descriptor in (info, gate_out, gate, *([info_in] if info_in >= 0 else [])):
                 os.close(descriptor)
+
+    def _fork(self, request: Any, output: int, info: int, gate: int) -> int:
+        """The process that becomes the box: a spare if the request names one, else a new one."""
+        spare = self._spares.pop(request["spare"], None)
+        if spare is not None:
+            with spare.channel:
+                data = json.dumps({**request, "program": self._filter.hex()}).encode()
+                socket.send_fds(spare.channel, [data], [output, info, gate])
+            return spare.pid
+        child = os.fork()
+        if child == 0:
+            try:
+                _join(request["cgroups"])
+            except OSError as error:
+                _give_up(output, error)
+            _become_box(request, self._filter, output, info, gate)
+        return child
 
     def _listen_inside(self, pid: int, port: int) -> int:
         inside = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -204,12 +242,45 @@ class Keeper:
                 self._channel.send(message)
 
 
-def _become_box(request: Any, program: bytes, output: int, info: int, gate: int) -> None:
-    """In the forked child: take the box's limits and user, then become bubblewrap. Never returns."""
+@dataclass(frozen=True)
+class Spare:
+    """A process that waits, already in its control groups, to become a box."""
+
+    pid: int
+    channel: socket.socket
+
+
+def _join(cgroups: list[str]) -> None:
+    for path in cgroups:
+        with open(path, "w") as processes:
+            processes.write("0")
+
+
+def _give_up(output: int, error: OSError) -> NoReturn:
+    os.write(output, f"the box could not be made: {error}\n".encode())
+    os._exit(125)
+
+
+def _wait_as_spare(cgroups: list[str], channel: socket.socket, keepers: socket.socket) -> NoReturn:
+    """In a forked child: join, wait for a request, become its box. Never returns."""
     try:
-        for path in request["cgroups"]:
-            with open(path, "w") as processes:
-                processes.write("0")
+        syscalls.die_with_parent(signal.SIGKILL)
+        signal.set_wakeup_fd(-1)
+        keepers.close()
+        _join(cgroups)
+        data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 3)
+        if len(descriptors) == 3:
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
+            request = json.loads(data)
+            _become_box(request, bytes.fromhex(request["program"]), *descriptors)
+    finally:
+        os._exit(125)
+
+
+def _become_box(request: Any, program: bytes, output: int, info: int, gate: int) -> NoReturn:
+    """In a forked child: take the box's limits and user, then become bubblewrap."""
+    try:
         for name, value in request["rlimits"].items():
             kind = getattr(resource, name)
             hard = resource.getrlimit(kind)[1]
@@ -234,9 +305,7 @@ def _become_box(request: Any, program: bytes, output: int, info: int, gate: int)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.execve(bubblewrap, [bubblewrap, *own, *request["argv"]], {})
     except OSError as error:
-        os.write(output, f"the box could not be made: {error}\n".encode())
-    finally:
-        os._exit(125)
+        _give_up(output, error)
 
 
 def _in_memory(data: bytes) -> int:

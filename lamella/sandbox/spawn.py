@@ -144,8 +144,20 @@ class Spawner:
         """Give up a room whose boxes have all ended."""
         await self._ask({"do": "leave", "room": room.name})
 
-    async def box(self, plan: BoxPlan, room: Room, group: Group, output: int) -> Box:
+    async def spare(self, name: str, group: Group) -> None:
+        """Have a process ready that is in ``group`` already, for one `box` to come."""
+        await self._ask({"do": "spare", "spare": name, "cgroups": [*map(str, group.processes)]})
+
+    async def drop(self, name: str) -> None:
+        """End a spare that no box was made of."""
+        await self._ask({"do": "drop", "spare": name})
+
+    async def box(
+        self, plan: BoxPlan, room: Room, group: Group, output: int, *, spare: str | None = None
+    ) -> Box:
         """Start ``plan``'s process; ``output`` becomes its standard output and error.
+
+        ``spare`` names a spare of the same group to make the box of.
 
         Raises SandboxFailed if the box cannot be made.
         """
@@ -167,6 +179,7 @@ class Spawner:
             "bubblewrap": self._known(self._bubblewrap),
             "uid": room.uid,
             "listen": plan.listen,
+            "spare": spare,
             "cgroups": [str(path) for path in group.processes],
             "rlimits": group.rlimits(plan.limits),
         }
