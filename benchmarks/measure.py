@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import emulator as rie
 from benchmarks.client import Connection, callers, invocation
-from benchmarks.lamella import Lamella
+from benchmarks.lamella import ALL_CPUS_MB, ONE_CPU_MB, Lamella
 from benchmarks.materials import Layer, Materials, variant
 from benchmarks.rows import Row, Side
 
@@ -65,17 +65,17 @@ class Bench:
         (folder / "app.py").write_text(HANDLER.format(imports=imports))
         return folder
 
-    def function(self, name: str, code: Path, layers: list[str]) -> None:
+    def function(self, name: str, code: Path, layers: list[str], memory: int = ALL_CPUS_MB) -> None:
         assert self.server is not None
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.write(code / "app.py", "app.py")
-        self.server.function(name, buffer.getvalue(), layers)
+        self.server.function(name, buffer.getvalue(), layers, memory)
 
-    def turns(self, times: int, first: Callable[[], None], second: Callable[[], None]) -> None:
-        """Both, ``times`` times, each beginning every other time."""
+    def turns(self, times: int, *sides: Callable[[], None]) -> None:
+        """All sides, ``times`` times, forwards and backwards in turn."""
         for turn in range(times):
-            for each in (first, second) if turn % 2 == 0 else (second, first):
+            for each in sides if turn % 2 == 0 else reversed(sides):
                 each()
 
 
@@ -138,42 +138,66 @@ def _rush(bench: Bench) -> Side:
 
 def cold(bench: Bench) -> Iterator[Row]:
     """The first invocation of a new environment, without layers and with two kinds of layer."""
-    yield from _cold(bench, "no layer", None, bare=False, bar=2.0)
-    yield from _cold(bench, "numpy layer", bench.materials.numpy, bare=True, bar=None)
-    yield from _cold(bench, "pandas layer", bench.materials.pandas, bare=True, bar=1.2)
+    yield from _Cold(bench, "no layer", None, bar=2.0).rows()
+    yield from _Cold(bench, "numpy layer", bench.materials.numpy, bar=None).rows()
+    yield from _Cold(bench, "pandas layer", bench.materials.pandas, bar=1.2).rows()
 
 
-def _cold(
-    bench: Bench, what: str, layer: Layer | None, *, bare: bool, bar: float | None
-) -> Iterator[Row]:
-    name = "cold" if layer is None else f"cold-{layer.name}"
-    code = bench.code(name, "" if layer is None else f"import {layer.name}\n")
-    ours: list[float] = []
-    theirs: list[float] = []
-    without: list[float] = []
-    times = bench.rounds.cold if layer is None else bench.rounds.cold_slow
+class _Cold:
+    """Cold starts with one layer, or none: each side's times as they are measured."""
 
-    def emulator() -> None:
+    def __init__(self, bench: Bench, what: str, layer: Layer | None, *, bar: float | None) -> None:
+        self._bench = bench
+        self._what = f"cold start, {what}"
+        self._layer = layer
+        self._bar = bar
+        self._name = "cold" if layer is None else f"cold-{layer.name}"
+        self._code = bench.code(self._name, "" if layer is None else f"import {layer.name}\n")
+        self._present: list[float] = []
+        self._absent: list[float] = []
+        self._ours: list[float] = []
+        self._on_one_cpu: list[float] = []
+
+    def rows(self) -> Iterator[Row]:
+        rounds = self._bench.rounds
+        self._create()
+        sides = (self._emulator, self._lamella)
+        self._bench.turns(2, *sides)  # files in the page cache, trees unpacked, bytecode compiled
+        _forget(self._present, self._absent, self._ours, self._on_one_cpu)
+        self._bench.turns(rounds.cold if self._layer is None else rounds.cold_slow, *sides)
+        present, ours = Side(self._present), Side(self._ours) if self._ours else NO_SERVER
+        if self._layer is None:
+            yield Row(self._what, present, ours, self._bar)
+            return
+        yield Row(f"{self._what}, its bytecode present", present, ours, self._bar)
+        yield Row(f"{self._what}, read-only without bytecode", Side(self._absent), ours)
+        one = Side(self._on_one_cpu) if self._on_one_cpu else NO_SERVER
+        yield Row(f"{self._what}, bytecode present, Lamella at {ONE_CPU_MB} MB", present, one)
+
+    def _create(self) -> None:
+        server, layer = self._bench.server, self._layer
+        if server is None:
+            return
+        layers = [] if layer is None else [server.publish(layer.name, layer.zip)]
+        self._bench.function(self._name, self._code, layers)
+        self._bench.function(f"{self._name}-one", self._code, layers, ONE_CPU_MB)
+
+    def _emulator(self) -> None:
+        materials, layer = self._bench.materials, self._layer
         path = None if layer is None else layer.compiled
-        theirs.append(rie.cold(bench.materials, code, layer=path, bytecode=True))
-        if layer is not None and bare:
-            without.append(rie.cold(bench.materials, code, layer=layer.bare, bytecode=False))
+        self._present.append(rie.cold(materials, self._code, layer=path, bytecode=True))
+        if layer is not None:
+            without = rie.cold(materials, self._code, layer=layer.bare, bytecode=False)
+            self._absent.append(without)
 
-    def lamella() -> None:
-        if bench.server is not None:
-            ours.append(bench.server.cold(name, next(bench.number)))
-
-    if bench.server is not None:
-        layers = [] if layer is None else [bench.server.publish(layer.name, layer.zip)]
-        bench.function(name, code, layers)
-    bench.turns(2, emulator, lamella)  # files in the page cache, trees unpacked, bytecode compiled
-    _forget(ours, theirs, without)
-    bench.turns(times, emulator, lamella)
-    side = Side(ours) if ours else NO_SERVER
-    label = f"cold start, {what}"
-    yield Row(label if layer is None else f"{label}, its bytecode present", Side(theirs), side, bar)
-    if without:
-        yield Row(f"{label}, read-only without bytecode", Side(without), side)
+    def _lamella(self) -> None:
+        server = self._bench.server
+        if server is None:
+            return
+        self._ours.append(server.cold(self._name, next(self._bench.number)))
+        if self._layer is not None:
+            one = server.cold(f"{self._name}-one", next(self._bench.number))
+            self._on_one_cpu.append(one)
 
 
 def publish(bench: Bench) -> Iterator[Row]:
