@@ -206,8 +206,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(data: Path, *options: str) -> Iterator[Server]:
-    server = Server(data, *options)
+def serving(
+    data: Path, *options: str, environ: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    server = Server(data, *options, environ=environ)
     try:
         yield server
     finally:
