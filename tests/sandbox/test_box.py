@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,13 @@ def test_a_daemon_dies_with_the_box(in_boxes: InBoxes) -> None:
         )
 
     assert in_boxes(script).code == 0
-    commands = [path.read_bytes() for path in running_commands()]
-    assert not [command for command in commands if marker.encode() in command]
+    assert not [command for command in running_commands() if marker.encode() in command]
 
 
-def running_commands() -> list[Path]:
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+def running_commands() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            yield path.read_bytes()
 
 
 def test_layers_are_merged_with_the_topmost_winning(in_boxes: InBoxes) -> None:
