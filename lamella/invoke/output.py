@@ -15,6 +15,9 @@ from lamella.logs.append import LogStream
 from lamella.model.limits import LOG_TAIL_BYTES
 
 READ_BYTES = 65_536
+READS = 4
+"""Reads of one turn; a pipe holds one `READ_BYTES`."""
+
 LINE_BYTES = 262_144
 """A longer line is cut: CloudWatch Logs keeps events of up to 256 KB."""
 
@@ -35,8 +38,12 @@ class Output:
         asyncio.get_running_loop().add_reader(self._reader, self.drain)
 
     def drain(self) -> None:
-        """Take in everything that has been printed so far."""
-        for _ in range(64):
+        """Take in what has been printed so far.
+
+        Of a process that prints faster than it is read only so much at a time: the pipe fills up
+        and makes it wait, and other environments get their turn.
+        """
+        for _ in range(READS):
             try:
                 data = os.read(self._reader, READ_BYTES)
             except BlockingIOError:

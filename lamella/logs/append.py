@@ -15,6 +15,7 @@ from urllib.parse import quote
 import orjson
 
 FLUSH_SECONDS = 0.2
+GATHER_CHARACTERS = 1_048_576
 
 
 class LogStream:
@@ -24,16 +25,23 @@ class LogStream:
         self._path = path
         self._dirty = dirty
         self._lines: list[tuple[int, str]] = []
+        self._size = 0
 
     def append(self, timestamp_ms: int, message: str) -> None:
         """Add one event; ``message`` is kept as it is, line break included."""
         if not self._lines:
             self._dirty(self)
         self._lines.append((timestamp_ms, message))
+        self._size += len(message)
+        if self._size > GATHER_CHARACTERS:
+            self.write()
 
     def write(self) -> None:
         """Write what has gathered to the file."""
         lines, self._lines = self._lines, []
+        self._size = 0
+        if not lines:
+            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab") as file:
             file.write(
