@@ -113,7 +113,7 @@ class Group:
 
     def rlimits(self, limits: Limits) -> dict[str, int]:
         """The limits of single processes, with stand-ins for controllers that are missing."""
-        values = {"RLIMIT_NOFILE": limits.files, "RLIMIT_CORE": 0, "RLIMIT_NPROC": limits.processes}
+        values = {"RLIMIT_NOFILE": limits.files, "RLIMIT_CORE": 0}
         if "memory" not in self._folders:
             values["RLIMIT_DATA"] = limits.memory
         return values

@@ -1,9 +1,9 @@
 """The keeper: a small process, child of the server, that makes boxes and outlives none of them.
 
-It owns a mount namespace of its own (as root) or a user and a mount namespace (otherwise), so
-that nothing it mounts is ever seen on the host, and everything it mounted is gone with it. It
-has one thread: boxes are tied to it by the parent-death signal, which the kernel ties to a
-thread. It runs with the server's rights and never runs a byte of a function.
+It has namespaces of its own: for mounts, so that nothing it mounts is ever seen on the host and
+all of it is gone with it; for processes, in which it is the first, so that the kernel kills
+every box when it ends, however it ends; for the network, to come back to. Without root they are
+in a user namespace. It runs with the server's rights and never runs a byte of a function.
 
 The server speaks to it over a SOCK_SEQPACKET socket: one JSON request, one JSON answer, with
 descriptors beside them; and it sends ``{"exited": name, "status": n}`` when a box ends. It
@@ -184,12 +184,16 @@ class Keeper:
             first = _first_process(info)
             if first is None:
                 return {"error": "bubblewrap ended before the box was made"}, []
+            if request["uid"] is None:
+                # Counted in the box's own user namespace, where only the box's processes are.
+                most = request["processes"]
+                resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
             pidfd = os.pidfd_open(first)
             given = [pidfd]
             if request["listen"] is not None:
                 given.append(self._listen_inside(first, request["listen"]))
             os.write(gate, b"\n")
-            return {"pid": first}, given
+            return {}, given
         finally:
             for descriptor in (info, gate_out, gate, *([info_in] if info_in >= 0 else [])):
                 os.close(descriptor)
@@ -288,6 +292,9 @@ def _become_box(request: Any, program: bytes, output: int, info: int, gate: int)
             resource.setrlimit(kind, (value, value))
         uid = request["uid"]
         if uid is not None:
+            # Counted for the user, of which this box is the only one.
+            most = request["processes"]
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
@@ -334,7 +341,7 @@ def isolate() -> None:
     root it has no right to the host's.
     """
     uid, gid = os.geteuid(), os.getegid()
-    own = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET
+    own = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID
     if uid == 0:
         syscalls.unshare(own)
     else:
@@ -346,7 +353,12 @@ def isolate() -> None:
 
 
 def furnish() -> str:
-    """Mount the keeper's own small file system, with the boxes' ``/etc`` in it; return its path."""
+    """Mount the keeper's own ``/proc`` and a small file system with the boxes' ``/etc`` in it.
+
+    Returns the path of that file system.
+    """
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    syscalls.mount("proc", "/proc", "proc", flags)
     base = next(path for path in ("/mnt", "/media", "/srv", "/run") if Path(path).is_dir())
     syscalls.mount("keeper", base, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
     for folder in ("host", "rooms", "etc"):
@@ -378,23 +390,43 @@ def _unreadable_by_all(folder: str, names: list[str]) -> list[str]:
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
-    parent = os.getppid()
-    syscalls.die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:
-        return
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES)
+    tie_to_parent()
     os.umask(0o022)
     try:
-        syscalls.become_subreaper()
         isolate()
-        keeper = Keeper(channel, furnish())
+        # Only a child is in the new process namespace: the first one is the keeper.
+        child = os.fork()
+        if child == 0:
+            keep(channel)
     except OSError as error:
         channel.send(json.dumps({"error": str(error)}).encode())
         return
-    channel.send(json.dumps({"ready": os.getpid()}).encode())
-    keeper.run()
+    channel.close()
+    os.waitpid(child, 0)
+
+
+def tie_to_parent() -> None:
+    """End with the parent, also if it ended a moment ago."""
+    parent = os.getppid()
+    syscalls.die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def keep(channel: socket.socket) -> NoReturn:
+    """Be the keeper until the server is gone."""
+    try:
+        syscalls.die_with_parent(signal.SIGKILL)
+        keeper = Keeper(channel, furnish())
+        channel.send(json.dumps({"ready": True}).encode())
+        keeper.run()
+    except OSError as error:
+        channel.send(json.dumps({"error": str(error)}).encode())
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def _groups() -> list[Finding]:
     stand_in = {
         "memory": "falls back to a limit on each process's own data",
         "cpu": "functions share the CPUs without shares of their own",
-        "pids": "falls back to the per-user process limit",
+        "pids": "falls back to the process limit of the box's user namespace",
     }
     return [
         Finding(

@@ -46,9 +46,8 @@ class Room:
 class Box:
     """A running box. `exited` resolves to the exit code, negative for a signal."""
 
-    def __init__(self, name: str, pid: int, pidfd: int, listener: socket.socket | None) -> None:
+    def __init__(self, name: str, pidfd: int, listener: socket.socket | None) -> None:
         self.name = name
-        self.pid = pid
         self.listener = listener
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._pidfd = pidfd
@@ -182,10 +181,11 @@ class Spawner:
             "spare": spare,
             "cgroups": [str(path) for path in group.processes],
             "rlimits": group.rlimits(plan.limits),
+            "processes": plan.limits.processes,
         }
-        answer, descriptors = await self._ask(request, [output])
+        _, descriptors = await self._ask(request, [output])
         listener = socket.socket(fileno=descriptors[1]) if len(descriptors) > 1 else None
-        box = Box(plan.name, answer["pid"], descriptors[0], listener)
+        box = Box(plan.name, descriptors[0], listener)
         if plan.name in self._early:
             box.exited.set_result(self._early.pop(plan.name))
         else:

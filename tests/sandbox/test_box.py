@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -206,10 +207,11 @@ def test_when_the_keepers_server_is_gone_so_are_its_boxes(in_boxes: InBoxes) -> 
         os.close(writer)
         assert box.listener is not None
         assert box.listener.getsockname() == ("127.0.0.1", 9001)
-        ended = os.pidfd_open(box.pid)
+        ended = os.dup(box._pidfd)
         assert boxes.spawner._channel is not None
         boxes.spawner._channel.shutdown(2)
         await asyncio.to_thread(os.read, reader, 1)
+        assert select.select([ended], [], [], 10)[0]
         os.close(reader)
         os.close(ended)
         box.close()
