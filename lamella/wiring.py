@@ -164,8 +164,8 @@ class Server:
         def changed(function: Function) -> None:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
 
-        readying = Readying(records, prepared(furnisher), changed)
-        dispatcher = Dispatcher(Resolver(records, readying, furnisher), pool)
+        readying = Readying(records, collecting, prepared(furnisher), changed)
+        dispatcher = Dispatcher(Resolver(records, collecting, readying, furnisher), pool)
         stack.push_async_callback(asyncio.to_thread, readying.close)
         readying.resume()
 

@@ -9,14 +9,14 @@ import hashlib
 from typing import Any
 
 from lamella.layers.packages import code_sha256
-from lamella.model import arn
 from lamella.model.function import Function, State
 
 
-def configuration(function: Function, *, qualified: bool = False) -> dict[str, Any]:
-    """FunctionConfiguration; ``qualified`` gives ``$LATEST`` its qualifier in the ARN."""
+def configuration(function: Function, *, qualified: bool | None = None) -> dict[str, Any]:
+    """FunctionConfiguration; for ``qualified`` see `summary`."""
     return {
         **summary(function, qualified=qualified),
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(function)},
         "State": function.state,
         "StateReason": function.state_reason,
         "StateReasonCode": function.state_reason_code,
@@ -24,11 +24,15 @@ def configuration(function: Function, *, qualified: bool = False) -> dict[str, A
     }
 
 
-def summary(function: Function, *, qualified: bool = False) -> dict[str, Any]:
-    """FunctionConfiguration as the list operations give it: without states."""
+def summary(function: Function, *, qualified: bool | None = None) -> dict[str, Any]:
+    """FunctionConfiguration as the list operations give it: without states and runtime version.
+
+    ``qualified`` says whether the ARN names the version; None, that it does unless it is
+    ``$LATEST``.
+    """
     described: dict[str, Any] = {
         "FunctionName": function.name,
-        "FunctionArn": function.qualified_arn if qualified else function.arn,
+        "FunctionArn": _arn(function, qualified),
         "Runtime": function.runtime,
         "Role": function.role,
         "Handler": function.handler,
@@ -45,7 +49,6 @@ def summary(function: Function, *, qualified: bool = False) -> dict[str, Any]:
         "Architectures": [function.architecture],
         "EphemeralStorage": {"Size": function.ephemeral_storage},
         "SnapStart": {"ApplyOn": function.snap_start, "OptimizationStatus": "Off"},
-        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(function)},
         "LoggingConfig": _logging(function),
         **_settings(function),
     }
@@ -58,9 +61,24 @@ def summary(function: Function, *, qualified: bool = False) -> dict[str, Any]:
     return described
 
 
+def code(function: Function, location: str) -> dict[str, Any]:
+    """FunctionCodeLocation; ``location`` is where the zip can be downloaded for ten minutes."""
+    return {
+        "RepositoryType": "S3",
+        "Location": location,
+        "SourceKMSKeyArn": function.settings.get("SourceKMSKeyArn"),
+    }
+
+
+def _arn(function: Function, qualified: bool | None) -> str:
+    if qualified is None:
+        return function.arn
+    return function.qualified_arn if qualified else function.function_arn
+
+
 def _last_update(function: Function) -> dict[str, Any]:
-    """While a function is created AWS says nothing of an update."""
-    if function.state is State.PENDING and function.version == arn.LATEST:
+    """While a version is created AWS says nothing of an update."""
+    if function.state is State.PENDING:
         return {}
     return {
         "LastUpdateStatus": function.last_update_status,
@@ -79,8 +97,8 @@ def _logging(function: Function) -> dict[str, Any]:
 
 
 def _settings(function: Function) -> dict[str, Any]:
-    """What is stored and returned; AWS adds members of its own to some."""
-    found = dict(function.settings)
+    """What is stored and returned; AWS adds members of its own to VpcConfig."""
+    found = {name: value for name, value in function.settings.items() if name != "SourceKMSKeyArn"}
     if "VpcConfig" in found:
         found["VpcConfig"] = {
             "SubnetIds": [],
@@ -89,9 +107,7 @@ def _settings(function: Function) -> dict[str, Any]:
             "Ipv6AllowedForDualStack": False,
             **found["VpcConfig"],
         }
-    if "ImageConfig" in found:
-        found["ImageConfigResponse"] = {"ImageConfig": found.pop("ImageConfig")}
-    return {name: value for name, value in found.items() if value not in ("", {}, [])}
+    return found
 
 
 def runtime_version_arn(function: Function) -> str:

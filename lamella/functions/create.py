@@ -10,27 +10,26 @@ from typing import Any
 
 from lamella.errors import ResourceConflict
 from lamella.functions import configure, rules
-from lamella.functions.ready import new_revision
-from lamella.functions.versions import publish
-from lamella.functions.workshop import CREATING, CREATING_CODE, Workshop
+from lamella.functions.versions import snapshot
+from lamella.functions.workshop import Workshop, creating
 from lamella.layers.attach import check_unzipped
 from lamella.layers.packages import Source
 from lamella.model import arn
-from lamella.model.function import Function, State
+from lamella.model.function import Function
 from lamella.model.layer import LayerRef
 
 
 def create(
     shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
 ) -> Function:
-    """Create a function, Pending; with ``Publish`` also its version 1, which is returned.
+    """Create a function, Pending; with ``Publish`` also its first version, which is returned.
 
     Raises ResourceConflict if the name is taken, and what code, layers or settings are refused
     with; nothing is kept then.
     """
     rules.check_package(request)
-    rules.check_runtime(request["Runtime"])
-    rules.check_environment((request.get("Environment") or {}).get("Variables"))
+    rules.check_configuration(request)
+    rules.check_tags(request.get("Tags") or {})
     if shop.records.function(account, region, name, arn.LATEST) is not None:
         raise taken(name)
     source = rules.code_source(request["Code"])
@@ -39,7 +38,7 @@ def create(
         function = add(shop, (account, region, name), request, source, layers)
     shop.changed(function)
     shop.readying.begin(function)
-    return publish(shop, account, region, name, {}) if request.get("Publish") else function
+    return snapshot(shop, account, region, name, {}) if request.get("Publish") else function
 
 
 def add(
@@ -54,6 +53,8 @@ def add(
     with shop.packages.taken_in(source, layer=False) as package:
         code = shop.code(account, region, package)
         check_unzipped(code.unzipped_size, layers)
+        fields = configure.fields(request)
+        settings = configure.key_of_code(request["Code"], fields.pop("settings", {}))
         function = Function(
             account=account,
             region=region,
@@ -62,12 +63,11 @@ def add(
             code=code,
             layers=layers,
             last_modified=shop.now(),
-            revision_id=new_revision(),
-            state=State.PENDING,
-            state_reason=CREATING,
-            state_reason_code=CREATING_CODE,
-            **configure.fields(request),
+            settings=settings,
+            **creating(),
+            **fields,
         )
+        rules.check_function(function)
         try:
             shop.records.add_function(function, request.get("Tags") or {})
         except KeyError:

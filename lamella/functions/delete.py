@@ -6,7 +6,9 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html
 from __future__ import annotations
 
 from lamella.errors import InvalidParameterValue
-from lamella.functions.workshop import Workshop, digests, not_found
+from lamella.functions.lookup import is_alias
+from lamella.functions.ready import digests
+from lamella.functions.workshop import Workshop, not_found
 from lamella.model import arn
 from lamella.model.function import Function
 
@@ -14,7 +16,12 @@ PAGE = 1_000
 
 
 def delete(shop: Workshop, account: str, region: str, name: str, qualifier: str | None) -> None:
-    """Delete a version, or without ``qualifier`` the function. Raises ResourceNotFound."""
+    """Delete a version, or without ``qualifier`` the function; what is made ready ends by itself.
+
+    Raises ResourceNotFound if there is no such function; a version may be gone already.
+    """
+    if is_alias(qualifier):
+        raise InvalidParameterValue("Deletion of aliases is not currently supported.")
     if qualifier == arn.LATEST:
         raise InvalidParameterValue(
             "$LATEST version cannot be deleted without deleting the function."

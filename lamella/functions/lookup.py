@@ -12,13 +12,10 @@ from lamella.records.base import Records
 def resolve(
     records: Records, account: str, region: str, name: str, qualifier: str | None
 ) -> Function:
-    """The version that is meant. Raises ResourceNotFound in AWS's words."""
+    """The version that is meant. Raises ResourceNotFound."""
     function = None
-    if qualifier is None or qualifier == arn.LATEST or qualifier.isdigit():
+    if not is_alias(qualifier):
         function = records.function(account, region, name, qualifier or arn.LATEST)
-    elif records.function(account, region, name, arn.LATEST) is not None:
-        alias = arn.function(account, region, name, qualifier)
-        raise ResourceNotFound(f"Cannot find alias arn: {alias}")
     if function is None:
         raise not_found(account, region, name, qualifier)
     return function
@@ -26,3 +23,18 @@ def resolve(
 
 def latest(records: Records, account: str, region: str, name: str) -> Function:
     return resolve(records, account, region, name, None)
+
+
+def invoked(
+    records: Records, account: str, region: str, name: str, qualifier: str | None
+) -> Function:
+    """`resolve` for an invocation, to which AWS answers otherwise where an alias is missing."""
+    if is_alias(qualifier) and records.function(account, region, name, arn.LATEST) is not None:
+        alias = arn.function(account, region, name, qualifier)
+        raise ResourceNotFound(f"Cannot find alias arn: {alias}")
+    return resolve(records, account, region, name, qualifier)
+
+
+def is_alias(qualifier: str | None) -> bool:
+    """Whether a qualifier can only be an alias: it is neither ``$LATEST`` nor a number."""
+    return qualifier is not None and qualifier != arn.LATEST and not qualifier.isdigit()

@@ -1,7 +1,8 @@
 """From acknowledged to ready: what a version needs on this node is made after the answer.
 
-A created or updated function is Pending or InProgress until `prepare` (unpacking, compiling)
-has gone through; then its row says Active and Successful, under a new revision, as on AWS.
+A created or published version is Pending, an updated one InProgress, until `prepare` (unpacking,
+compiling) has gone through; then its row says Active and Successful, under a new revision, as on
+AWS (https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html).
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 
 from lamella.errors import LamellaError
+from lamella.layers.collect import Collecting
 from lamella.model.function import Function, State, UpdateStatus
 from lamella.records.base import Records
 
 Key = tuple[str, str, str, str]
 
 THREADS = 2
+FAULT_CODE = "InternalError"
+UNNAMED_FAULT = "The code or the layers could not be prepared; the server's log says why."
 
 log = logging.getLogger(__name__)
 
@@ -32,26 +37,56 @@ def new_revision() -> str:
     return str(uuid.uuid4())
 
 
+def digests(function: Function) -> set[str]:
+    """The bytes that a version uses: its code and its layers."""
+    return {function.code.digest, *(layer.digest for layer in function.layers)}
+
+
+@contextmanager
+def kept(records: Records, collecting: Collecting, function: Function) -> Iterator[bool]:
+    """While inside, the bytes of ``function`` stay; yields False if its row has changed or gone.
+
+    Then its bytes may be gone as well, and what is made of them would be collected by nobody.
+    """
+    with collecting.writing():
+        row = records.function(*key_of(function))
+        current = row is not None and row.revision_id == function.revision_id
+        held = digests(function) if current else set()
+        collecting.hold(held)
+    try:
+        yield current
+    finally:
+        collecting.release(held)
+
+
 class Readying:
     """Makes versions ready, two at a time; ``changed`` is told of every row that changed."""
 
     def __init__(
         self,
         records: Records,
+        collecting: Collecting,
         prepare: Callable[[Function], None],
         changed: Callable[[Function], None],
     ) -> None:
         self._records = records
+        self._collecting = collecting
         self._prepare = prepare
         self._changed = changed
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="readying")
         self._guard = threading.Lock()
         self._pending: dict[Key, Future[None]] = {}
+        self._closed = False
 
     def begin(self, function: Function) -> None:
-        """Make ``function``, whose row is in the records, ready; returns at once."""
+        """Make ``function``, whose row is in the records, ready; returns at once.
+
+        After `close` it does nothing: the next server resumes what is pending.
+        """
         key = key_of(function)
         with self._guard:
+            if self._closed:
+                return
             work = self._pending[key] = self._threads.submit(self._work, function)
         work.add_done_callback(lambda done: self._forget(key, done))
 
@@ -69,19 +104,29 @@ class Readying:
         return pending is None or not wait((pending,), seconds).not_done
 
     def _work(self, function: Function) -> None:
-        fault = None
+        try:
+            with kept(self._records, self._collecting, function) as current:
+                if current:
+                    self._settle(function, self._fault(function))
+        except Exception:  # the boundary: nobody waits for this thread's result
+            log.exception("%s stays as it is until the next update or start", function.arn)
+
+    def _fault(self, function: Function) -> str | None:
         try:
             self._prepare(function)
-        except (LamellaError, OSError, KeyError) as error:
+        except Exception as error:  # the boundary: whatever happened, the row says that it failed
             log.exception("%s could not be made ready", function.arn)
-            fault = str(error)
+            return reason(error)
+        return None
+
+    def _settle(self, function: Function, fault: str | None) -> None:
         try:
-            now = self._records.change_function(
+            row = self._records.change_function(
                 *key_of(function), lambda row: settled(row, function.revision_id, fault)
             )
         except KeyError:
             return
-        self._changed(now)
+        self._changed(row)
 
     def _forget(self, key: Key, done: Future[None]) -> None:
         with self._guard:
@@ -89,6 +134,9 @@ class Readying:
                 del self._pending[key]
 
     def close(self) -> None:
+        """Begin nothing more, and wait for what is under way."""
+        with self._guard:
+            self._closed = True
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
@@ -96,24 +144,46 @@ def settled(row: Function, revision: str, fault: str | None) -> Function:
     """``row`` after its preparation ended; a row that has changed since is left as it is."""
     if row.revision_id != revision:
         return row
-    if fault is None:
+    if fault is not None:
+        return failed(row, fault)
+    return replace(
+        row,
+        revision_id=new_revision(),
+        state=State.ACTIVE,
+        state_reason=None,
+        state_reason_code=None,
+        last_update_status=UpdateStatus.SUCCESSFUL,
+        last_update_status_reason=None,
+        last_update_status_reason_code=None,
+    )
+
+
+def failed(row: Function, fault: str) -> Function:
+    """A new version has failed altogether; of an older one the update has."""
+    if row.state is State.PENDING:
         return replace(
             row,
             revision_id=new_revision(),
-            state=State.ACTIVE,
-            state_reason=None,
-            state_reason_code=None,
+            state=State.FAILED,
+            state_reason=fault,
+            state_reason_code=FAULT_CODE,
             last_update_status=UpdateStatus.SUCCESSFUL,
             last_update_status_reason=None,
             last_update_status_reason_code=None,
         )
-    if row.state is State.PENDING:
-        return replace(
-            row, state=State.FAILED, state_reason=fault, state_reason_code="InternalError"
-        )
     return replace(
         row,
+        revision_id=new_revision(),
         last_update_status=UpdateStatus.FAILED,
         last_update_status_reason=fault,
-        last_update_status_reason_code="InternalError",
+        last_update_status_reason_code=FAULT_CODE,
     )
+
+
+def reason(error: Exception) -> str:
+    """What a client may read of a fault: no path of the host and no digest."""
+    if isinstance(error, LamellaError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return UNNAMED_FAULT

@@ -16,6 +16,7 @@ import orjson
 from lamella.errors import InvalidParameterValue, PreconditionFailed
 from lamella.layers.packages import Source, source
 from lamella.model import limits
+from lamella.model.function import Function
 
 WHY_NOT_ENVIRONMENT = (
     "Lambda was unable to configure your environment variables because the environment variables "
@@ -29,6 +30,37 @@ NO_IMAGES = (
     "PackageType Image is not supported: Lamella runs functions from zips without a container "
     "runtime. Put the image's handler code into a zip (PackageType Zip) and its /opt into layers."
 )
+NO_IMAGE_FOR_ZIP = "Please don't provide ImageUri when updating a function with packageType Zip."
+NO_LEVEL_OF_TEXT = (
+    'LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request '
+    'or change the LogFormat to "JSON" and try again.'
+)
+
+NOT_SERVED = {
+    "AcceleratorConfig": "environments have no accelerators",
+    "CapacityProviderConfig": "functions run on the machine of this server",
+    "CodeSigningConfigArn": "signatures of code are not checked",
+    "DurableConfig": "durable executions are not built yet",
+    "FileSystemConfigs": "environments have no network file systems; data that is only read can "
+    "come in a layer, and /tmp can be written",
+    "ImageConfig": "it is for functions with PackageType Image",
+    "PublishTo": "versions are published under numbers alone, by Publish and PublishVersion",
+    "RuntimeConfig": "a runtime of one's own is provided.al2023 with a bootstrap in a layer",
+    "TenancyConfig": "environments are not kept apart by tenant",
+}
+"""Members that ask for what would be missing when the function runs, and why they are refused.
+
+What a function can do without is stored instead: `lamella.functions.configure.KEPT`.
+"""
+
+SNAP_START = frozenset(
+    {
+        *("java11", "java17", "java21", "java25", "java11.al2023", "java17.al2023"),
+        *("python3.12", "python3.13", "python3.14", "python3.15", "dotnet8", "dotnet10"),
+    }
+)
+"""Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes"""
+MOST_TAGS = 50
 
 RESERVED_NAMES = frozenset(
     {
@@ -75,6 +107,41 @@ def check_package(request: Mapping[str, Any]) -> None:
         )
 
 
+def check_tags(tags: Mapping[str, str]) -> None:
+    if len(tags) > MOST_TAGS:
+        raise InvalidParameterValue("Number of tags exceeds resource tag limit.")
+
+
+def check_configuration(request: Mapping[str, Any]) -> None:
+    """What can be said of a request without knowing the function."""
+    check_served(request)
+    check_runtime(request.get("Runtime"))
+    check_environment((request.get("Environment") or {}).get("Variables"))
+
+
+def check_served(request: Mapping[str, Any]) -> None:
+    """Refuse members that nothing here fulfils, all of them together; empty ones ask for nothing."""
+    asked = [name for name in NOT_SERVED if request.get(name)]
+    if asked:
+        faults = (f"{name} is not supported: {NOT_SERVED[name]}." for name in asked)
+        raise InvalidParameterValue(" ".join(faults))
+
+
+def check_function(function: Function) -> None:
+    """What can only be said of the whole function, as it is going to be."""
+    if function.snap_start == "PublishedVersions" and function.runtime not in SNAP_START:
+        raise InvalidParameterValue(
+            f"{function.runtime} is not supported for SnapStart enabled functions."
+        )
+
+
+def check_log_levels(config: Mapping[str, Any], log_format: str) -> None:
+    """``config`` is a LoggingConfig; ``log_format`` what the function's is going to be."""
+    levels = config.get("ApplicationLogLevel") or config.get("SystemLogLevel")
+    if levels and log_format == "Text":
+        raise InvalidParameterValue(NO_LEVEL_OF_TEXT)
+
+
 def check_runtime(runtime: str | None) -> None:
     if runtime in NO_LONGER_CREATED:
         raise InvalidParameterValue(
@@ -101,10 +168,19 @@ def check_environment(variables: Mapping[str, str] | None) -> None:
         )
 
 
+def new_code_source(request: Mapping[str, Any]) -> Source:
+    """`code_source` of UpdateFunctionCode."""
+    if request.get("ImageUri"):
+        raise InvalidParameterValue(NO_IMAGE_FOR_ZIP)
+    return code_source(request)
+
+
 def code_source(code: Mapping[str, Any]) -> Source:
     """Where AWS's FunctionCode says the zip is. Raises InvalidParameterValue."""
-    if code.get("ImageUri"):
-        raise InvalidParameterValue(NO_IMAGES)
+    if code.get("S3ObjectStorageMode") == "REFERENCE":
+        raise InvalidParameterValue(
+            "S3ObjectStorageMode REFERENCE is not supported: zips are always copied."
+        )
     return source(
         code.get("ZipFile"),
         code.get("S3Bucket"),

@@ -1,6 +1,8 @@
 """UpdateFunctionConfiguration and UpdateFunctionCode.
 
-Sources: https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionConfiguration.html,
+Updates of one function follow each other: one that comes while an earlier is being made ready
+waits for it. Sources:
+https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionConfiguration.html,
 https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionCode.html
 """
 
@@ -12,58 +14,63 @@ from typing import Any
 
 from lamella.functions import configure, rules
 from lamella.functions.lookup import latest
-from lamella.functions.versions import publish
-from lamella.functions.workshop import Workshop, digests
+from lamella.functions.versions import snapshot
+from lamella.functions.workshop import Workshop
 from lamella.layers.attach import check_unzipped
-from lamella.model.function import Function
+from lamella.model.function import Code, Function
 
 
 def update_configuration(
     shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
 ) -> Function:
     """Change the settings that ``request`` names; the others stay. Raises what they are refused with."""
+    rules.check_configuration(request)
     shop.settled(account, region, name)
     before = latest(shop.records, account, region, name)
     rules.check_revision(request.get("RevisionId"), before.revision_id)
-    rules.check_runtime(request.get("Runtime"))
-    rules.check_environment((request.get("Environment") or {}).get("Variables"))
+
+    def change(row: Function) -> dict[str, Any]:
+        fields = configure.fields(request, row)
+        if "Layers" in request:
+            fields["layers"] = shop.attaching.resolve(
+                account, region, request["Layers"], keep=row.layers
+            )
+            check_unzipped(row.code.unzipped_size, fields["layers"])
+        rules.check_function(replace(row, **fields))
+        return fields
+
     with shop.collecting.writing():
-
-        def change(row: Function) -> dict[str, Any]:
-            fields = configure.fields(request, row)
-            if "Layers" in request:
-                layers = shop.attaching.resolve(account, region, request["Layers"], keep=row.layers)
-                check_unzipped(row.code.unzipped_size, layers)
-                fields["layers"] = layers
-            return fields
-
-        function = shop.change(account, region, name, change, revision=request.get("RevisionId"))
-    shop.collecting.collect(digests(before) - digests(function))
-    return function
+        return shop.change(account, region, name, change, revision=request.get("RevisionId"))
 
 
 def update_code(
     shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
 ) -> Function:
     """Replace the code; with ``DryRun`` only check it, with ``Publish`` also publish a version."""
+    rules.check_served(request)
     shop.settled(account, region, name)
     before = latest(shop.records, account, region, name)
+    source = rules.new_code_source(request)
     rules.check_revision(request.get("RevisionId"), before.revision_id)
-    source = rules.code_source(request)
     with shop.packages.taken_in(source, layer=False) as package:
         code = shop.code(account, region, package)
-        fields: dict[str, Any] = {"code": code}
-        if "Architectures" in request:
-            fields["architecture"] = request["Architectures"][0]
         if request.get("DryRun"):
-            check_unzipped(code.unzipped_size, before.layers)
             shop.collecting.collect({code.digest})
-            return replace(before, **fields)
+            return replace(before, **new_code(code, request, before))
+        function = shop.change(
+            account,
+            region,
+            name,
+            lambda row: new_code(code, request, row),
+            revision=request.get("RevisionId"),
+        )
+    return snapshot(shop, account, region, name, {}) if request.get("Publish") else function
 
-        def change(row: Function) -> dict[str, Any]:
-            check_unzipped(code.unzipped_size, row.layers)
-            return fields
 
-        function = shop.change(account, region, name, change, revision=request.get("RevisionId"))
-    shop.collecting.collect(digests(before) - digests(function))
-    return publish(shop, account, region, name, {}) if request.get("Publish") else function
+def new_code(code: Code, request: Mapping[str, Any], row: Function) -> dict[str, Any]:
+    """The fields that new code changes. Raises UnzippedTooLarge."""
+    check_unzipped(code.unzipped_size, row.layers)
+    found: dict[str, Any] = {"code": code, "settings": configure.key_of_code(request, row.settings)}
+    if "Architectures" in request:
+        found["architecture"] = request["Architectures"][0]
+    return found

@@ -10,9 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from lamella.errors import InvalidParameterValue
-from lamella.functions.ready import new_revision
-from lamella.functions.rules import check_revision
-from lamella.functions.workshop import Workshop, not_found
+from lamella.functions.rules import check_revision, check_served
+from lamella.functions.workshop import Workshop, creating, not_found
 from lamella.layers.packages import code_sha256
 from lamella.model.function import Function
 
@@ -20,7 +19,6 @@ _NOT_COMPARED = (
     "version",
     "revision_id",
     "last_modified",
-    "description",
     "state",
     "state_reason",
     "state_reason_code",
@@ -37,32 +35,41 @@ def publish(
 
     Raises ResourceNotFound, PreconditionFailed, and InvalidParameterValue for another CodeSha256.
     """
+    check_served(request)
     shop.settled(account, region, name)
-    description = request.get("Description")
+    return snapshot(shop, account, region, name, request)
+
+
+def snapshot(
+    shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
+) -> Function:
+    """`publish` without waiting for ``$LATEST``: the version is Pending and gets ready by itself."""
+    fresh = creating()
 
     def build(latest: Function, number: int, last: Function | None) -> Function | None:
         check_revision(request.get("RevisionId"), latest.revision_id)
         check_sha(request.get("CodeSha256"), latest)
         if last is not None and same(latest, last):
             return None
-        return replace(
-            latest,
-            version=str(number),
-            description=latest.description if description is None else description,
-            revision_id=new_revision(),
-            last_modified=latest.last_modified,
-        )
+        described = request.get("Description", latest.description)
+        return replace(latest, version=str(number), description=described, **fresh)
 
     try:
         version = shop.records.publish_function(account, region, name, build)
     except KeyError:
         raise not_found(account, region, name) from None
-    shop.changed(version)
+    if version.revision_id == fresh["revision_id"]:
+        shop.readying.begin(version)
     return version
 
 
 def same(latest: Function, published: Function) -> bool:
-    """Whether publishing ``latest`` again would give what ``published`` is."""
+    """Whether ``published`` is what publishing ``latest`` would give.
+
+    Its description may be PublishVersion's own, so it counts only if there was an update since.
+    """
+    if latest.last_modified == published.last_modified:
+        return True
     kept = {name: getattr(latest, name) for name in _NOT_COMPARED}
     return replace(published, **kept) == latest
 

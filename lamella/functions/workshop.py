@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lamella.errors import ResourceConflict, ResourceNotFound
-from lamella.functions.ready import Readying, new_revision
+from lamella.functions.ready import Readying, digests, new_revision
 from lamella.functions.rules import check_revision
 from lamella.layers.attach import Attaching
 from lamella.layers.collect import Collecting
@@ -20,11 +20,15 @@ from lamella.records.base import Records
 WAIT_SECONDS = 30.0
 CREATING = "The function is being created."
 CREATING_CODE = "Creating"
+NOT_NOW = "The operation cannot be performed at this time."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """The parts below; ``now`` is the time in UTC, ``changed`` is told of every change of a row."""
+    """The parts below; ``now`` is the time in UTC, ``changed`` is told of every change of a row.
+
+    ``wait_seconds`` is how long an operation waits for an earlier one on the same function.
+    """
 
     records: Records
     packages: Packages
@@ -33,17 +37,18 @@ class Workshop:
     readying: Readying
     changed: Callable[[Function], None]
     now: Callable[[], datetime]
+    wait_seconds: float = WAIT_SECONDS
 
-    def settled(self, account: str, region: str, name: str, version: str = arn.LATEST) -> None:
-        """Wait until an update that is under way is done.
+    def settled(self, account: str, region: str, name: str) -> None:
+        """Wait until ``$LATEST`` is ready: AWS refuses a second change at once, here it follows.
 
-        Raises ResourceConflict, as AWS does at once, when it takes too long.
+        Raises ResourceConflict, in AWS's words, when it takes too long.
         """
-        if not self.readying.wait((account, region, name, version), WAIT_SECONDS):
-            raise ResourceConflict(
-                "The operation cannot be performed at this time. An update is in progress for "
-                f"resource: {arn.function(account, region, name)}"
-            )
+        key = (account, region, name, arn.LATEST)
+        if not self.readying.wait(key, self.wait_seconds):
+            function = self.records.function(*key)
+            if function is not None:
+                raise busy(function)
 
     def change(
         self,
@@ -56,11 +61,14 @@ class Workshop:
     ) -> Function:
         """Replace ``$LATEST`` by itself with the fields that ``change`` gives, and ready it.
 
-        Raises ResourceNotFound, PreconditionFailed, and what ``change`` raises.
+        The bytes that it alone used go. Raises ResourceNotFound, PreconditionFailed, and what
+        ``change`` raises.
         """
+        left: set[str] = set()
 
         def apply(row: Function) -> Function:
             check_revision(revision, row.revision_id)
+            left.update(digests(row))
             return replace(row, **self.in_progress(), **change(row))
 
         try:
@@ -69,6 +77,7 @@ class Workshop:
             raise not_found(account, region, name) from None
         self.changed(function)
         self.readying.begin(function)
+        self.collecting.collect(left - digests(function))
         return function
 
     def code(self, account: str, region: str, package: Package) -> Code:
@@ -77,17 +86,27 @@ class Workshop:
         return Code(digest=package.digest, size=package.size, unzipped_size=package.unzipped_size)
 
     def in_progress(self) -> dict[str, Any]:
-        """The fields of an update that has begun."""
+        """The fields of an update that has begun. A function that Failed is so until it ends."""
         return {
             "last_modified": self.now(),
             "revision_id": new_revision(),
-            "state": State.ACTIVE,
-            "state_reason": None,
-            "state_reason_code": None,
             "last_update_status": UpdateStatus.IN_PROGRESS,
             "last_update_status_reason": CREATING,
             "last_update_status_reason_code": CREATING_CODE,
         }
+
+
+def creating() -> dict[str, Any]:
+    """The fields of a version that is new: Pending, and no word of an update."""
+    return {
+        "revision_id": new_revision(),
+        "state": State.PENDING,
+        "state_reason": CREATING,
+        "state_reason_code": CREATING_CODE,
+        "last_update_status": UpdateStatus.SUCCESSFUL,
+        "last_update_status_reason": None,
+        "last_update_status_reason_code": None,
+    }
 
 
 def not_found(
@@ -96,6 +115,12 @@ def not_found(
     return ResourceNotFound(f"Function not found: {arn.function(account, region, name, qualifier)}")
 
 
-def digests(function: Function) -> set[str]:
-    """The bytes that a version uses: its code and its layers."""
-    return {function.code.digest, *(layer.digest for layer in function.layers)}
+def busy(function: Function) -> ResourceConflict:
+    """What AWS says of a function that is not Active, or is being updated."""
+    if function.state is not State.ACTIVE:
+        return ResourceConflict(
+            f"{NOT_NOW} The function is currently in the following state: {function.state}"
+        )
+    return ResourceConflict(
+        f"{NOT_NOW} An update is in progress for resource: {function.function_arn}"
+    )

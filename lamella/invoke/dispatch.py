@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import orjson
@@ -35,6 +36,7 @@ class Dispatcher:
         self._resolve = resolve
         self._pool = pool
         self._shelves: dict[tuple[str, str, str, str | None], Shelf] = {}
+        self._changes: Counter[tuple[str, str, str]] = Counter()
 
     async def invoke(
         self,
@@ -92,14 +94,18 @@ class Dispatcher:
     async def _shelf(self, account: str, region: str, name: str, qualifier: str | None) -> Shelf:
         key = (account, region, name, qualifier)
         shelf = self._shelves.get(key)
-        if shelf is None or shelf.retired:
+        while shelf is None or shelf.retired:
+            changes = self._changes[key[:3]]
             function = await asyncio.to_thread(self._resolve, *key)
-            shelf = self._shelves[key] = self._pool.shelf(function)
+            # What changed while it was resolved was forgotten before it was known.
+            if changes == self._changes[key[:3]]:
+                shelf = self._shelves[key] = self._pool.shelf(function)
         return shelf
 
     def forget(self, key: Key) -> None:
         """A version changed: the next invocation resolves it anew. Call on the event loop."""
         self._pool.forget(key)
+        self._changes[key[:3]] += 1
         gone = [each for each in self._shelves if each[:3] == key[:3]]
         for each in gone:
             del self._shelves[each]

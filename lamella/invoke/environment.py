@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from lamella.errors import SandboxFailed
-from lamella.functions.workshop import digests
+from lamella.functions.ready import digests
 from lamella.invoke import report
 from lamella.invoke.furnish import Furnished
 from lamella.invoke.memory import MemoryWatch, Watched

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-from lamella.errors import InvalidRuntime, ResourceConflict, RuntimeMissing
+import logging
+
+from lamella.errors import HostError, InvalidRuntime, RuntimeMissing, ServiceError
 from lamella.functions import lookup
-from lamella.functions.ready import Readying, key_of
-from lamella.functions.workshop import WAIT_SECONDS
+from lamella.functions.ready import Readying, kept, key_of, reason
+from lamella.functions.workshop import WAIT_SECONDS, busy
 from lamella.invoke.furnish import Furnisher
+from lamella.layers.collect import Collecting
 from lamella.model.function import Function, State
 from lamella.records.base import Records
+
+log = logging.getLogger(__name__)
 
 
 class Resolver:
     """What the dispatcher asks once for each version, until something about it changes."""
 
-    def __init__(self, records: Records, readying: Readying, furnisher: Furnisher) -> None:
+    def __init__(
+        self, records: Records, collecting: Collecting, readying: Readying, furnisher: Furnisher
+    ) -> None:
         self._records = records
+        self._collecting = collecting
         self._readying = readying
         self._furnisher = furnisher
 
     def __call__(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
         """The version, ready to run on this node.
 
-        Raises ResourceNotFound, ResourceConflict while it is not active, and InvalidRuntime when
-        this host has no interpreter for it.
+        Raises ResourceNotFound, ResourceConflict while it is not active, InvalidRuntime when
+        this host has no interpreter for it, and ServiceError when it cannot be unpacked here.
         """
-        function = lookup.resolve(self._records, account, region, name, qualifier)
+        while True:
+            function = self._active(account, region, name, qualifier)
+            with kept(self._records, self._collecting, function) as current:
+                if current:
+                    self._prepare(function)
+                    return function
+
+    def _active(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
+        function = lookup.invoked(self._records, account, region, name, qualifier)
         if not self._readying.wait(key_of(function), WAIT_SECONDS):
-            raise not_active(function)
-        function = lookup.resolve(self._records, account, region, name, qualifier)
+            raise busy(function)
+        function = lookup.invoked(self._records, account, region, name, qualifier)
         if function.state is not State.ACTIVE:
-            raise not_active(function)
+            raise busy(function)
+        return function
+
+    def _prepare(self, function: Function) -> None:
         try:
             self._furnisher.prepare(function)
         except RuntimeMissing as error:
             raise InvalidRuntime(str(error)) from error
-        return function
-
-
-def not_active(function: Function) -> ResourceConflict:
-    return ResourceConflict(
-        "The operation cannot be performed at this time. The function is currently in the "
-        f"following state: {function.state}"
-    )
+        except (HostError, OSError, KeyError) as error:
+            log.exception("%s cannot be made ready", function.arn)
+            raise ServiceError(reason(error)) from error
