@@ -1,0 +1,122 @@
+"""Requests become fields: what is named changes, what is not stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamella.errors import InvalidParameterValue
+from lamella.functions import configure
+from tests.unit.functions.bench import function
+
+MEMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "Runtime": st.sampled_from(["python3.12", "nodejs22.x"]),
+    "Handler": st.text(min_size=1, max_size=20),
+    "Role": st.just("arn:aws:iam::000000000000:role/other"),
+    "Description": st.text(max_size=20),
+    "Timeout": st.integers(1, 900),
+    "MemorySize": st.integers(128, 10_240),
+    "EphemeralStorage": st.builds(lambda size: {"Size": size}, st.integers(512, 10_240)),
+    "Environment": st.builds(
+        lambda variables: {"Variables": variables}, st.dictionaries(st.text(), st.text())
+    ),
+    "TracingConfig": st.sampled_from([{}, {"Mode": "Active"}]),
+    "SnapStart": st.sampled_from([{}, {"ApplyOn": "PublishedVersions"}]),
+    "VpcConfig": st.just({"SubnetIds": ["subnet-1"]}),
+}
+FIELD_OF = {
+    "Runtime": "runtime",
+    "Handler": "handler",
+    "Role": "role",
+    "Description": "description",
+    "Timeout": "timeout",
+    "MemorySize": "memory_size",
+    "EphemeralStorage": "ephemeral_storage",
+    "Environment": "environment",
+    "TracingConfig": "tracing_mode",
+    "SnapStart": "snap_start",
+    "VpcConfig": "settings",
+}
+
+
+@given(st.fixed_dictionaries({}, optional=MEMBERS))
+def test_a_request_changes_what_it_names_and_nothing_else(request: dict[str, Any]) -> None:
+    assert set(configure.fields(request, function())) == {FIELD_OF[member] for member in request}
+
+
+def test_an_empty_request_changes_nothing() -> None:
+    before = function(timeout=7, environment={"A": "1"}, settings={"KMSKeyArn": "k"})
+    assert replace(before, **configure.fields({}, before)) == before
+
+
+def test_variables_are_replaced_as_a_whole() -> None:
+    before = function(environment={"A": "1", "B": "2"})
+    assert configure.fields({"Environment": {"Variables": {"C": "3"}}}, before) == {
+        "environment": {"C": "3"}
+    }
+    assert configure.fields({"Environment": {}}, before) == {"environment": {}}
+
+
+class TestSettings:
+    def test_one_is_added_to_those_there_are(self) -> None:
+        before = function(settings={"KMSKeyArn": "k"})
+        vpc = {"SubnetIds": ["s"]}
+        assert configure.fields({"VpcConfig": vpc}, before)["settings"] == {
+            "KMSKeyArn": "k",
+            "VpcConfig": vpc,
+        }
+
+    @pytest.mark.parametrize(
+        ("member", "value", "empty"),
+        [
+            ("KMSKeyArn", "k", ""),
+            ("DeadLetterConfig", {"TargetArn": "q"}, {"TargetArn": ""}),
+            ("DeadLetterConfig", {"TargetArn": "q"}, {}),
+            ("VpcConfig", {"SubnetIds": ["s"]}, {}),
+        ],
+    )
+    def test_an_empty_value_removes_it(self, member: str, value: Any, empty: Any) -> None:
+        before = function(settings={member: value})
+        assert configure.fields({member: empty}, before) == {"settings": {}}
+
+    def test_the_key_of_the_code_goes_with_the_code(self) -> None:
+        settings = {"SourceKMSKeyArn": "old", "KMSKeyArn": "k"}
+        assert configure.key_of_code({}, settings) == {"KMSKeyArn": "k"}
+        assert configure.key_of_code({"SourceKMSKeyArn": "new"}, settings) == {
+            "SourceKMSKeyArn": "new",
+            "KMSKeyArn": "k",
+        }
+
+
+class TestLogging:
+    def test_json_has_levels_of_info(self) -> None:
+        assert configure.fields({"LoggingConfig": {"LogFormat": "JSON"}}) == {
+            "log_format": "JSON",
+            "application_log_level": "INFO",
+            "system_log_level": "INFO",
+        }
+
+    def test_a_level_alone_leaves_the_other(self) -> None:
+        before = function(log_format="JSON", application_log_level="WARN", system_log_level="DEBUG")
+        found = configure.fields({"LoggingConfig": {"SystemLogLevel": "WARN"}}, before)
+        assert found["application_log_level"] == "WARN"
+        assert found["system_log_level"] == "WARN"
+
+    def test_text_has_none(self) -> None:
+        before = function(log_format="JSON", application_log_level="WARN", system_log_level="DEBUG")
+        assert configure.fields({"LoggingConfig": {"LogFormat": "Text"}}, before) == {
+            "log_format": "Text",
+            "application_log_level": None,
+            "system_log_level": None,
+        }
+        with pytest.raises(InvalidParameterValue):
+            configure.fields({"LoggingConfig": {"ApplicationLogLevel": "INFO"}})
+
+    def test_a_group_of_its_own(self) -> None:
+        found = configure.fields({"LoggingConfig": {"LogGroup": "mine"}})
+        assert replace(function(), **found).effective_log_group == "mine"
+        assert function().effective_log_group == "/aws/lambda/f"
