@@ -124,7 +124,7 @@ def test_what_publishing_is_refused_with(at: Works) -> None:
         published(at, RevisionId="other")
     with pytest.raises(InvalidParameterValue, match="PublishTo"):
         published(at, PublishTo="LATEST_PUBLISHED")
-    with pytest.raises(ResourceNotFound, match="Function not found: .*:function:none"):
+    with pytest.raises(ResourceNotFound, match=r"Function not found: .*:function:none"):
         publish(at.shop, ACCOUNT, REGION, "none", {})
     assert published(at, CodeSha256=sha, RevisionId=latest.revision_id).version == "1"
     assert published(at, CodeSha256="").version == "1"
@@ -193,10 +193,10 @@ def test_deleting(at: Works) -> None:
     assert refused.value.message == "Deletion of aliases is not currently supported."
     delete(at.shop, *FN, "99")
     delete(at.shop, *FN, "1")
-    with pytest.raises(ResourceNotFound, match="function:fn:1$"):
+    with pytest.raises(ResourceNotFound, match=r"function:fn:1$"):
         lookup.resolve(at.shop.records, *FN, "1")
     delete(at.shop, *FN, None)
-    with pytest.raises(ResourceNotFound, match="function:fn$"):
+    with pytest.raises(ResourceNotFound, match=r"function:fn$"):
         delete(at.shop, *FN, None)
 
 
@@ -207,11 +207,11 @@ def test_qualifiers(at: Works) -> None:
     assert lookup.resolve(records, *FN, "$LATEST").version == "$LATEST"
     assert lookup.resolve(records, *FN, "1").version == "1"
     for find in (lookup.resolve, lookup.invoked):
-        with pytest.raises(ResourceNotFound, match="Function not found: .*:function:fn:2$"):
+        with pytest.raises(ResourceNotFound, match=r"Function not found: .*:function:fn:2$"):
             find(records, *FN, "2")
-    with pytest.raises(ResourceNotFound, match="Function not found: .*:function:fn:live$"):
+    with pytest.raises(ResourceNotFound, match=r"Function not found: .*:function:fn:live$"):
         lookup.resolve(records, *FN, "live")
-    with pytest.raises(ResourceNotFound, match="Cannot find alias arn: .*:function:fn:live$"):
+    with pytest.raises(ResourceNotFound, match=r"Cannot find alias arn: .*:function:fn:live$"):
         lookup.invoked(records, *FN, "live")
-    with pytest.raises(ResourceNotFound, match="Function not found: .*:function:none:live$"):
+    with pytest.raises(ResourceNotFound, match=r"Function not found: .*:function:none:live$"):
         lookup.invoked(records, ACCOUNT, REGION, "none", "live")
