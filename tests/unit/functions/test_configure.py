@@ -48,6 +48,28 @@ def test_a_request_changes_what_it_names_and_nothing_else(request: dict[str, Any
     assert set(configure.fields(request, function())) == {FIELD_OF[member] for member in request}
 
 
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({"Runtime": "python3.12"}, {"runtime": "python3.12"}),
+        ({"Handler": "a.b"}, {"handler": "a.b"}),
+        ({"Role": "r"}, {"role": "r"}),
+        ({"Description": ""}, {"description": ""}),
+        ({"Timeout": 900}, {"timeout": 900}),
+        ({"MemorySize": 10_240}, {"memory_size": 10_240}),
+        ({"EphemeralStorage": {"Size": 10_240}}, {"ephemeral_storage": 10_240}),
+        ({"Architectures": ["arm64"]}, {"architecture": "arm64"}),
+        ({"TracingConfig": {"Mode": "Active"}}, {"tracing_mode": "Active"}),
+        ({"TracingConfig": {}}, {"tracing_mode": "PassThrough"}),
+        ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, {"snap_start": "PublishedVersions"}),
+        ({"SnapStart": {}}, {"snap_start": "None"}),
+        ({"Environment": {"Variables": {"A": "1"}}}, {"environment": {"A": "1"}}),
+    ],
+)
+def test_what_is_named_gets_its_value(request_: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert configure.fields(request_) == expected
+
+
 def test_an_empty_request_changes_nothing() -> None:
     before = function(timeout=7, environment={"A": "1"}, settings={"KMSKeyArn": "k"})
     assert replace(before, **configure.fields({}, before)) == before
@@ -106,6 +128,18 @@ class TestLogging:
         assert found["application_log_level"] == "WARN"
         assert found["system_log_level"] == "WARN"
 
+    def test_an_update_keeps_the_group_it_does_not_name(self) -> None:
+        before = function(log_group="mine")
+        found = configure.fields({"LoggingConfig": {"LogFormat": "JSON"}}, before)
+        assert replace(before, **found).effective_log_group == "mine"
+        assert replace(before, **found).log_format == "JSON"
+
+    @pytest.mark.parametrize("member", ["ApplicationLogLevel", "SystemLogLevel"])
+    @pytest.mark.parametrize("form", [{}, {"LogFormat": "Text"}])
+    def test_levels_without_json_are_refused(self, member: str, form: dict[str, str]) -> None:
+        with pytest.raises(InvalidParameterValue, match="LogLevel is not supported"):
+            configure.fields({"LoggingConfig": {member: "INFO", **form}})
+
     def test_text_has_none(self) -> None:
         before = function(log_format="JSON", application_log_level="WARN", system_log_level="DEBUG")
         assert configure.fields({"LoggingConfig": {"LogFormat": "Text"}}, before) == {
@@ -113,8 +147,6 @@ class TestLogging:
             "application_log_level": None,
             "system_log_level": None,
         }
-        with pytest.raises(InvalidParameterValue):
-            configure.fields({"LoggingConfig": {"ApplicationLogLevel": "INFO"}})
 
     def test_a_group_of_its_own(self) -> None:
         found = configure.fields({"LoggingConfig": {"LogGroup": "mine"}})

@@ -49,7 +49,7 @@ class TestPackage:
 
 
 class TestRuntime:
-    @pytest.mark.parametrize("runtime", ["python3.6", "nodejs14.x", "go1.x", "provided"])
+    @pytest.mark.parametrize("runtime", sorted(rules.NO_LONGER_CREATED))
     def test_one_that_aws_has_ended_is_refused(self, runtime: str) -> None:
         assert refused(rules.check_runtime, runtime) == (
             f"The runtime parameter of {runtime} is no longer supported for creating or updating "
@@ -113,6 +113,12 @@ class TestServed:
         assert "TenancyConfig is not supported: " in message
 
     @pytest.mark.parametrize("member", sorted(rules.NOT_SERVED))
+    def test_each_says_why(self, member: str) -> None:
+        assert refused(rules.check_served, {member: {"some": "thing"}}) == (
+            f"{member} is not supported: {rules.NOT_SERVED[member]}."
+        )
+
+    @pytest.mark.parametrize("member", sorted(rules.NOT_SERVED))
     def test_an_empty_one_asks_for_nothing(self, member: str) -> None:
         rules.check_served({member: {}})
         rules.check_served({member: None})
@@ -120,6 +126,7 @@ class TestServed:
     def test_snap_start_is_for_the_runtimes_that_have_it(self) -> None:
         with_it = function(runtime="python3.13", snap_start="PublishedVersions")
         rules.check_function(with_it)
+        rules.check_function(function(runtime="python3.11", snap_start="None"))
         without = function(runtime="python3.11", snap_start="PublishedVersions")
         assert refused(rules.check_function, without) == (
             "python3.11 is not supported for SnapStart enabled functions."
@@ -152,6 +159,8 @@ class TestCodeSource:
         ("code", "message"),
         [
             ({}, "Please provide a source for function code."),
+            ({"S3Bucket": "b"}, "Please provide both S3Bucket and S3Key."),
+            ({"S3Key": "k"}, "Please provide both S3Bucket and S3Key."),
             (
                 {"ZipFile": CODE, "S3Bucket": "b"},
                 "Please do not provide other FunctionCode parameters when providing a ZipFile.",
@@ -161,7 +170,7 @@ class TestCodeSource:
                 "S3ObjectStorageMode REFERENCE is not supported: zips are always copied.",
             ),
         ],
-        ids=["none", "two", "reference"],
+        ids=["none", "no key", "no bucket", "two", "reference"],
     )
     def test_what_is_refused(self, code: dict[str, Any], message: str) -> None:
         assert refused(rules.code_source, code) == message
