@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lamella.errors import InvalidParameterValue
 from lamella.functions import configure
-from tests.unit.functions.bench import function
+from tests.unit.functions.works import a_function
 
 MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "Runtime": st.sampled_from(["python3.12", "nodejs22.x"]),
@@ -45,7 +45,7 @@ FIELD_OF = {
 
 @given(st.fixed_dictionaries({}, optional=MEMBERS))
 def test_a_request_changes_what_it_names_and_nothing_else(request: dict[str, Any]) -> None:
-    assert set(configure.fields(request, function())) == {FIELD_OF[member] for member in request}
+    assert set(configure.fields(request, a_function())) == {FIELD_OF[member] for member in request}
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_what_is_named_gets_its_value(request_: dict[str, Any], expected: dict[s
 
 
 def test_an_empty_request_changes_nothing() -> None:
-    before = function(timeout=7, environment={"A": "1"}, settings={"KMSKeyArn": "k"})
+    before = a_function(timeout=7, environment={"A": "1"}, settings={"KMSKeyArn": "k"})
     assert replace(before, **configure.fields({}, before)) == before
 
 
 def test_variables_are_replaced_as_a_whole() -> None:
-    before = function(environment={"A": "1", "B": "2"})
+    before = a_function(environment={"A": "1", "B": "2"})
     assert configure.fields({"Environment": {"Variables": {"C": "3"}}}, before) == {
         "environment": {"C": "3"}
     }
@@ -85,7 +85,7 @@ def test_variables_are_replaced_as_a_whole() -> None:
 
 class TestSettings:
     def test_one_is_added_to_those_there_are(self) -> None:
-        before = function(settings={"KMSKeyArn": "k"})
+        before = a_function(settings={"KMSKeyArn": "k"})
         vpc = {"SubnetIds": ["s"]}
         assert configure.fields({"VpcConfig": vpc}, before)["settings"] == {
             "KMSKeyArn": "k",
@@ -102,7 +102,7 @@ class TestSettings:
         ],
     )
     def test_an_empty_value_removes_it(self, member: str, value: Any, empty: Any) -> None:
-        before = function(settings={member: value})
+        before = a_function(settings={member: value})
         assert configure.fields({member: empty}, before) == {"settings": {}}
 
     def test_the_key_of_the_code_goes_with_the_code(self) -> None:
@@ -123,13 +123,15 @@ class TestLogging:
         }
 
     def test_a_level_alone_leaves_the_other(self) -> None:
-        before = function(log_format="JSON", application_log_level="WARN", system_log_level="DEBUG")
+        before = a_function(
+            log_format="JSON", application_log_level="WARN", system_log_level="DEBUG"
+        )
         found = configure.fields({"LoggingConfig": {"SystemLogLevel": "WARN"}}, before)
         assert found["application_log_level"] == "WARN"
         assert found["system_log_level"] == "WARN"
 
     def test_an_update_keeps_the_group_it_does_not_name(self) -> None:
-        before = function(log_group="mine")
+        before = a_function(log_group="mine")
         found = configure.fields({"LoggingConfig": {"LogFormat": "JSON"}}, before)
         assert replace(before, **found).effective_log_group == "mine"
         assert replace(before, **found).log_format == "JSON"
@@ -141,7 +143,9 @@ class TestLogging:
             configure.fields({"LoggingConfig": {member: "INFO", **form}})
 
     def test_text_has_none(self) -> None:
-        before = function(log_format="JSON", application_log_level="WARN", system_log_level="DEBUG")
+        before = a_function(
+            log_format="JSON", application_log_level="WARN", system_log_level="DEBUG"
+        )
         assert configure.fields({"LoggingConfig": {"LogFormat": "Text"}}, before) == {
             "log_format": "Text",
             "application_log_level": None,
@@ -150,5 +154,5 @@ class TestLogging:
 
     def test_a_group_of_its_own(self) -> None:
         found = configure.fields({"LoggingConfig": {"LogGroup": "mine"}})
-        assert replace(function(), **found).effective_log_group == "mine"
-        assert function().effective_log_group == "/aws/lambda/f"
+        assert replace(a_function(), **found).effective_log_group == "mine"
+        assert a_function().effective_log_group == "/aws/lambda/fn"

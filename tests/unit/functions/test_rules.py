@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lamella.errors import InvalidParameterValue, PreconditionFailed
 from lamella.functions import rules
 from lamella.layers.packages import S3Object
-from tests.unit.functions.bench import CODE, function, request
+from tests.unit.functions.works import A_CODE, a_function, request
 
 NAMES = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{1,30}", fullmatch=True)
 
@@ -124,10 +124,10 @@ class TestServed:
         rules.check_served({member: None})
 
     def test_snap_start_is_for_the_runtimes_that_have_it(self) -> None:
-        with_it = function(runtime="python3.13", snap_start="PublishedVersions")
+        with_it = a_function(runtime="python3.13", snap_start="PublishedVersions")
         rules.check_function(with_it)
-        rules.check_function(function(runtime="python3.11", snap_start="None"))
-        without = function(runtime="python3.11", snap_start="PublishedVersions")
+        rules.check_function(a_function(runtime="python3.11", snap_start="None"))
+        without = a_function(runtime="python3.11", snap_start="PublishedVersions")
         assert refused(rules.check_function, without) == (
             "python3.11 is not supported for SnapStart enabled functions."
         )
@@ -148,7 +148,7 @@ class TestServed:
 
 class TestCodeSource:
     def test_a_zip_in_the_request(self) -> None:
-        assert rules.code_source({"ZipFile": CODE}) == CODE
+        assert rules.code_source({"ZipFile": A_CODE}) == A_CODE
 
     def test_an_object_of_s3(self) -> None:
         assert rules.code_source({"S3Bucket": "b", "S3Key": "k", "S3ObjectVersion": "v"}) == (
@@ -162,7 +162,7 @@ class TestCodeSource:
             ({"S3Bucket": "b"}, "Please provide both S3Bucket and S3Key."),
             ({"S3Key": "k"}, "Please provide both S3Bucket and S3Key."),
             (
-                {"ZipFile": CODE, "S3Bucket": "b"},
+                {"ZipFile": A_CODE, "S3Bucket": "b"},
                 "Please do not provide other FunctionCode parameters when providing a ZipFile.",
             ),
             (
