@@ -1,0 +1,77 @@
+"""What the dispatcher keeps of resolved functions, and when it forgets it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Never
+
+from lamella.functions.ready import key_of
+from lamella.invoke.dispatch import Dispatcher
+from lamella.invoke.pool import Pool
+from lamella.model.function import Function
+from tests.unit.functions.works import a_function
+
+FN = ("000000000000", "eu-west-1", "fn")
+
+
+async def no_environment(name: str, function: Function) -> Never:
+    raise AssertionError(f"{name} of {function.arn} is not needed here")
+
+
+def dispatching(
+    resolve: Callable[[str, str, str, str | None], Function],
+    check: Callable[[Dispatcher], Awaitable[None]],
+) -> None:
+    async def run() -> None:
+        pool = Pool(no_environment, most=1, idle_seconds=60)
+        try:
+            await check(Dispatcher(resolve, pool))
+        finally:
+            await pool.close()
+
+    asyncio.run(run())
+
+
+def test_a_function_is_resolved_once_until_it_changes() -> None:
+    asked: list[str | None] = []
+
+    def resolve(account: str, region: str, name: str, qualifier: str | None) -> Function:
+        asked.append(qualifier)
+        return a_function(revision_id=f"r-{len(asked)}")
+
+    async def check(dispatcher: Dispatcher) -> None:
+        first = await dispatcher.check(*FN, None)
+        assert await dispatcher.check(*FN, None) is first
+        dispatcher.forget(key_of(first))
+        assert (await dispatcher.check(*FN, None)).revision_id == "r-2"
+
+    dispatching(resolve, check)
+
+
+def test_a_change_while_a_function_is_resolved_is_not_missed() -> None:
+    revisions = iter(("r-1", "r-2"))
+    told: list[Callable[[], None]] = []
+
+    def resolve(account: str, region: str, name: str, qualifier: str | None) -> Function:
+        function = a_function(revision_id=next(revisions))
+        if told:
+            told.pop()()
+        return function
+
+    async def check(dispatcher: Dispatcher) -> None:
+        loop, forgotten = asyncio.get_running_loop(), asyncio.Event()
+
+        def forget() -> None:
+            dispatcher.forget((*FN, "$LATEST"))
+            forgotten.set()
+
+        def tell() -> None:
+            """From the thread that resolves: what a change does, and done before this returns."""
+            loop.call_soon_threadsafe(forget)
+            asyncio.run_coroutine_threadsafe(forgotten.wait(), loop).result(20)
+
+        told.append(tell)
+        assert (await dispatcher.check(*FN, None)).revision_id == "r-2"
+
+    dispatching(resolve, check)
