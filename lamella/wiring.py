@@ -189,7 +189,13 @@ class Server:
             ),
             dispatcher=dispatcher,
         )
-        return application(settings, services, blobs, signed), pool.abort
+
+        def abort() -> None:
+            pool.abort()
+            readying.abort()
+            runner.abort()
+
+        return application(settings, services, blobs, signed), abort
 
     async def _serve(
         self, app: App, ready: Callable[[str], None], end: Callable[[], object]

@@ -107,7 +107,9 @@ class Readying:
         try:
             with kept(self._records, self._collecting, function) as current:
                 if current:
-                    self._settle(function, self._fault(function))
+                    fault = self._fault(function)
+                    if fault is None or not self._closed:
+                        self._settle(function, fault)
         except Exception:  # the boundary: nobody waits for this thread's result
             log.exception("%s stays as it is until the next update or start", function.arn)
 
@@ -115,7 +117,8 @@ class Readying:
         try:
             self._prepare(function)
         except Exception as error:  # the boundary: whatever happened, the row says that it failed
-            log.exception("%s could not be made ready", function.arn)
+            if not self._closed:
+                log.exception("%s could not be made ready", function.arn)
             return reason(error)
         return None
 
@@ -133,10 +136,14 @@ class Readying:
             if self._pending.get(key) is done:
                 del self._pending[key]
 
-    def close(self) -> None:
-        """Begin nothing more, and wait for what is under way."""
+    def abort(self) -> None:
+        """Begin nothing more; what is cut off now stays pending, for the next server."""
         with self._guard:
             self._closed = True
+
+    def close(self) -> None:
+        """Begin nothing more, and wait for what is under way."""
+        self.abort()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 

@@ -30,10 +30,18 @@ class BoxRunner:
         self._groups = groups
         self._loop = loop
         self._numbers = itertools.count(1)
+        self._running: set[Box] = set()
+        self._aborted = False
 
     def __call__(self, argv: Sequence[str], readable: Sequence[Path], writable: Path) -> None:
         work = self._run(tuple(argv), readable, writable)
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def abort(self) -> None:
+        """Kill what runs and run nothing more: the server is stopping. Call on the event loop."""
+        self._aborted = True
+        for box in self._running:
+            box.kill()
 
     async def _run(self, argv: tuple[str, ...], readable: Sequence[Path], writable: Path) -> None:
         name = f"compile{next(self._numbers)}"
@@ -56,14 +64,19 @@ class BoxRunner:
         room = await self._spawner.room(name, limits.tmp)
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            await self._wait(await self._spawner.box(plan, room, group, null))
+            if not self._aborted:
+                await self._wait(await self._spawner.box(plan, room, group, null))
         finally:
             os.close(null)
             await self._spawner.leave(room)
             while not group.remove():
                 await asyncio.sleep(0.001)
 
+        if self._aborted:
+            raise HostError("The server is stopping.")
+
     async def _wait(self, box: Box) -> None:
+        self._running.add(box)
         try:
             await asyncio.wait_for(asyncio.shield(box.exited), SECONDS)
         except TimeoutError:
@@ -71,5 +84,6 @@ class BoxRunner:
             await box.exited
             raise HostError(f"compiling took longer than {SECONDS:.0f} seconds") from None
         finally:
+            self._running.discard(box)
             box.kill()
             box.close()
