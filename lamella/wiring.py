@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +63,11 @@ from lamella.runtimes.catalog import Catalog
 from lamella.sandbox import bubblewrap, cgroup
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
-from lamella.sandbox.spawn import Spawner
+from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
+
+EPHEMERAL = "lamella-ephemeral-"
+THREADS = 32
+OWN_FILES, FILES_EACH = 256, 12
 
 log = logging.getLogger("lamella")
 
@@ -87,7 +93,7 @@ class Folders:
 
     def prepare(self) -> None:
         """Make the folders; what was left in staging by a crash goes."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root.chmod(0o700)
         shutil.rmtree(self.staging, ignore_errors=True)
         self.staging.mkdir(mode=0o700)
         # Boxes of root run as users of their own, who must get through here.
@@ -109,26 +115,37 @@ class Server:
         """
         with data_directory(self._settings) as root:
             async with contextlib.AsyncExitStack() as stack:
-                app, end = await self._assemble(Folders(root), stack)
-                await self._serve(app, ready, end)
+                app, end, lost = await self._assemble(Folders(root), stack)
+                await self._serve(app, ready, end, lost)
+        if lost.is_set():
+            raise HostError("The keeper of the boxes has ended, so the server did too.")
 
     async def _assemble(
         self, folders: Folders, stack: contextlib.AsyncExitStack
-    ) -> tuple[App, Callable[[], object]]:
+    ) -> tuple[App, Callable[[], object], asyncio.Event]:
         """Build every part, in the order of the house from below; the stack takes it apart."""
         settings = self._settings
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="work"))
         folders.prepare()
         set_up_logging(settings.log_format)
+        name = instance(folders.root, ephemeral=settings.ephemeral)
         blobs = DiskBlobs(folders.root / "blobs")
         records = await asyncio.to_thread(open_records, folders.root / "records.sqlite")
         stack.callback(records.close)
 
-        groups = Groups(cgroup.find(), instance(folders.root))
+        groups = Groups(cgroup.find(), name)
         groups.prepare()
+        groups.clear_abandoned()
         stack.callback(groups.clear)
         warn_of_missing_limits(groups)
-        spawner = Spawner(bubblewrap.find(), [folders.node], unique_uids=os.geteuid() == 0)
+        spawner = Spawner(
+            bubblewrap.find(),
+            [folders.node],
+            unique_uids=os.geteuid() == 0,
+            first_uid=FIRST_UID
+            + UIDS * (int(hashlib.sha256(name.encode()).hexdigest(), 16) % 4096),
+        )
         await spawner.start()
         stack.push_async_callback(spawner.close)
         reserve = Reserve(spawner, groups)
@@ -157,7 +174,8 @@ class Server:
                 name, function, furnished, streams.open(*where, furnished.stream), ground
             )
 
-        pool = Pool(make, most=settings.max_environments, idle_seconds=settings.idle_seconds)
+        most = min(settings.max_environments, files_for_environments())
+        pool = Pool(make, most=most, idle_seconds=settings.idle_seconds)
         pool.start()
         stack.push_async_callback(pool.close)
 
@@ -165,7 +183,9 @@ class Server:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
 
         readying = Readying(records, collecting, prepared(furnisher), changed)
-        dispatcher = Dispatcher(Resolver(records, collecting, readying, furnisher), pool)
+        dispatcher = Dispatcher(
+            Resolver(records, collecting, readying, furnisher), pool, readying.pending
+        )
         stack.push_async_callback(asyncio.to_thread, readying.close)
         readying.resume()
 
@@ -195,10 +215,16 @@ class Server:
             readying.abort()
             runner.abort()
 
-        return application(settings, services, blobs, signed), abort
+        lost = asyncio.Event()
+        spawner.on_lost = lost.set
+        return application(settings, services, blobs, signed), abort, lost
 
     async def _serve(
-        self, app: App, ready: Callable[[str], None], end: Callable[[], object]
+        self,
+        app: App,
+        ready: Callable[[str], None],
+        end: Callable[[], object],
+        lost: asyncio.Event,
     ) -> None:
         config = server.config(app, self._settings.host, self._settings.port)
         listener = config.bind_socket()
@@ -213,8 +239,15 @@ class Server:
             loop.add_signal_handler(number, stop)
         host, port = listener.getsockname()[:2]
         web.on_started = lambda: ready(f"http://{host}:{port}")
+        watch = loop.create_task(stop_when(lost, stop))
         with listener:
             await web.serve([listener])
+        watch.cancel()
+
+
+async def stop_when(lost: asyncio.Event, stop: Callable[[], None]) -> None:
+    await lost.wait()
+    stop()
 
 
 class Web(uvicorn.Server):
@@ -255,7 +288,8 @@ def data_directory(settings: Settings) -> Iterator[Path]:
     Raises HostError if another server uses it or it cannot be written.
     """
     if settings.ephemeral:
-        root = Path(tempfile.mkdtemp(prefix="lamella-"))
+        remove_abandoned(Path(tempfile.gettempdir()))
+        root = Path(tempfile.mkdtemp(prefix=f"{EPHEMERAL}{os.getpid()}-"))
         try:
             yield root
         finally:
@@ -282,8 +316,29 @@ def data_directory(settings: Settings) -> Iterator[Path]:
         os.close(lock)
 
 
-def instance(root: Path) -> str:
-    """A short name of the data directory: what an earlier server of it left is found by it."""
+def remove_abandoned(folder: Path) -> None:
+    """Remove what ephemeral servers that were killed have left in ``folder``."""
+    for path in folder.glob(f"{EPHEMERAL}*"):
+        pid = path.name.removeprefix(EPHEMERAL).split("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists() and path.stat().st_uid == os.geteuid():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def files_for_environments() -> int:
+    """How many environments the server has descriptors for; its own limit is raised as far as
+    it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = 1_048_576 if hard == resource.RLIM_INFINITY else hard
+    return max(1, (most - OWN_FILES) // FILES_EACH)
+
+
+def instance(root: Path, *, ephemeral: bool = False) -> str:
+    """A short name of the server: what an earlier one of the same data directory left is found
+    by it, and what an ephemeral one left by the number of its process."""
+    if ephemeral:
+        return f"{cgroup.EPHEMERAL}{os.getpid()}"
     return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:12]
 
 

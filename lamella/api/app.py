@@ -38,7 +38,7 @@ Send = Callable[[Message], Awaitable[None]]
 Running = Callable[[], AbstractAsyncContextManager[Any]]
 
 COVERAGE_PAGE = "docs/api-coverage.md"
-THREADS = 8
+THREADS = 32
 CHUNK_BYTES = 262_144
 
 log = logging.getLogger(__name__)

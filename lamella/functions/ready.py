@@ -97,10 +97,14 @@ class Readying:
             self.begin(function)
         return len(left)
 
+    def pending(self, key: Key) -> Future[None] | None:
+        """What is being made ready for ``key``, for those who wait without a thread."""
+        with self._guard:
+            return self._pending.get(key)
+
     def wait(self, key: Key, seconds: float) -> bool:
         """Wait until nothing is being made ready for ``key``; False if it takes longer."""
-        with self._guard:
-            pending = self._pending.get(key)
+        pending = self.pending(key)
         return pending is None or not wait((pending,), seconds).not_done
 
     def _work(self, function: Function) -> None:

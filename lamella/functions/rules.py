@@ -117,6 +117,8 @@ def check_configuration(request: Mapping[str, Any]) -> None:
     check_served(request)
     check_runtime(request.get("Runtime"))
     check_environment((request.get("Environment") or {}).get("Variables"))
+    if "\0" in (request.get("Handler") or ""):
+        raise InvalidParameterValue("Handler contains a NUL character.")
 
 
 def check_served(request: Mapping[str, Any]) -> None:
@@ -160,6 +162,12 @@ def check_environment(variables: Mapping[str, str] | None) -> None:
         raise InvalidParameterValue(
             f"{WHY_NOT_ENVIRONMENT}contains reserved keys that are currently not supported for "
             f"modification. Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    unusable = [name for name, value in variables.items() if "\0" in value]
+    if unusable:
+        raise InvalidParameterValue(
+            f"{WHY_NOT_ENVIRONMENT}contains a NUL character, which no variable can hold. Variables: "
+            f"{', '.join(unusable)}"
         )
     measured = orjson.dumps(dict(variables))
     if len(measured) > limits.ENVIRONMENT_BYTES:

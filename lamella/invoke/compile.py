@@ -17,13 +17,13 @@ from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.plan import BoxPlan, Limits
 from lamella.sandbox.spawn import Box, Spawner
 
-SECONDS = 300.0
+SECONDS = 120.0
 MEBIBYTE = 1_048_576
 USR = Path("/usr")
 
 
 class BoxRunner:
-    """Runs commands in boxes without network, with a gigabyte of memory and five minutes."""
+    """Runs commands in boxes without network, with a gigabyte of memory and two minutes."""
 
     def __init__(self, spawner: Spawner, groups: Groups, loop: asyncio.AbstractEventLoop) -> None:
         self._spawner = spawner

@@ -11,10 +11,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import orjson
 
 from lamella.errors import InvalidRequestContent, SandboxFailed, ServiceError
+from lamella.functions.workshop import WAIT_SECONDS
 from lamella.invoke import report
 from lamella.invoke.environment import Answer, Call
 from lamella.invoke.pool import Key, Pool, Shelf
@@ -32,8 +34,14 @@ ON_LOOP_BYTES = 262_144
 class Dispatcher:
     """Invokes functions; one for a server."""
 
-    def __init__(self, resolve: Resolve, pool: Pool) -> None:
+    def __init__(
+        self,
+        resolve: Resolve,
+        pool: Pool,
+        pending: Callable[[Key], Future[None] | None] = lambda key: None,
+    ) -> None:
         self._resolve = resolve
+        self._pending = pending
         self._pool = pool
         self._shelves: dict[tuple[str, str, str, str | None], Shelf] = {}
         self._changes: Counter[tuple[str, str, str]] = Counter()
@@ -83,9 +91,12 @@ class Dispatcher:
     async def _run(self, shelf: Shelf, call: Call) -> Answer:
         environment = await self._pool.take(shelf)
         try:
-            return await environment.invoke(call)
-        finally:
-            self._pool.give_back(shelf, environment)
+            answer = await environment.invoke(call)
+        except BaseException:
+            self._pool.drop(shelf, environment)
+            raise
+        self._pool.give_back(shelf, environment)
+        return answer
 
     async def check(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
         """What DryRun does: everything but the invocation."""
@@ -95,12 +106,19 @@ class Dispatcher:
         key = (account, region, name, qualifier)
         shelf = self._shelves.get(key)
         while shelf is None or shelf.retired:
+            await self._made_ready((account, region, name, qualifier or arn.LATEST))
             changes = self._changes[key[:3]]
             function = await asyncio.to_thread(self._resolve, *key)
             # What changed while it was resolved was forgotten before it was known.
             if changes == self._changes[key[:3]]:
                 shelf = self._shelves[key] = self._pool.shelf(function)
         return shelf
+
+    async def _made_ready(self, key: Key) -> None:
+        """Wait for an update under way without holding a thread, which others need to start."""
+        pending = self._pending(key)
+        if pending is not None:
+            await asyncio.wait((asyncio.wrap_future(pending),), timeout=WAIT_SECONDS)
 
     def forget(self, key: Key) -> None:
         """A version changed: the next invocation resolves it anew. Call on the event loop."""

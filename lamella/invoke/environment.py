@@ -293,6 +293,7 @@ class Environment(Watched):
         return memory.held, memory.resident
 
     def out_of_memory(self) -> None:
+        self._ground.watch.discard(self)
         log.info("environment %s of %s is over its memory", self.name, self.function.arn)
         if self._box is not None:
             self._box.kill()

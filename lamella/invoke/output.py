@@ -18,6 +18,9 @@ READ_BYTES = 65_536
 READS = 4
 """Reads of one turn; a pipe holds one `READ_BYTES`."""
 
+LINES = 256
+"""Events that one read makes at most; the lines after them become one event together."""
+
 LINE_BYTES = 262_144
 """A longer line is cut: CloudWatch Logs keeps events of up to 256 KB."""
 
@@ -64,10 +67,13 @@ class Output:
 
     def _take(self, data: bytes) -> None:
         self._tail = (self._tail + data)[-LOG_TAIL_BYTES:]
-        lines = (self._partial + data).split(b"\n")
-        self._partial = lines.pop()
+        lines = (self._partial + data).split(b"\n", LINES)
+        rest = lines.pop()
         for line in lines:
             self._emit(line + b"\n")
+        whole, newline, self._partial = rest.rpartition(b"\n")
+        if newline:
+            self._emit(whole + newline)
         if len(self._partial) > LINE_BYTES:
             self._emit(self._partial)
             self._partial = b""

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from lamella.errors import HostError, SandboxFailed, TooManyRequests
+from lamella.errors import SandboxFailed, ServiceError, TooManyRequests
 from lamella.invoke.environment import Environment
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
@@ -26,6 +26,7 @@ Key = tuple[str, str, str, str]
 
 SWEEP_SECONDS = 1.0
 RATE_EXCEEDED = "Rate Exceeded."
+STOPPING = "The server is stopping."
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Pool:
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
+        self._all: set[Environment] = set()
+        self._waited_for: set[Shelf] = set()
         self._count = 0
         self._closing = False
 
@@ -88,12 +91,15 @@ class Pool:
             environment = shelf.idle.pop()
             shelf.busy.add(environment)
             return environment
+        if self._closing:
+            raise ServiceError(STOPPING)
         while self._count >= self._most and await self._evict():
             pass
         if self._count >= self._most and not shelf.size:
             raise TooManyRequests(RATE_EXCEEDED, Reason="ConcurrentInvocationLimitExceeded")
         ours: asyncio.Future[Environment] = asyncio.get_running_loop().create_future()
         shelf.waiting.append(ours)
+        self._waited_for.add(shelf)
         self._grow(shelf)
         try:
             return await ours
@@ -101,6 +107,9 @@ class Pool:
             if ours.done() and not ours.cancelled() and ours.exception() is None:
                 self.give_back(shelf, ours.result())
             raise
+        finally:
+            if not shelf.waiting:
+                self._waited_for.discard(shelf)
 
     def give_back(self, shelf: Shelf, environment: Environment) -> None:
         """The invocation is over; the environment serves the next one or waits for it."""
@@ -125,7 +134,7 @@ class Pool:
 
     def _grow(self, shelf: Shelf) -> None:
         """Start an environment if more callers wait than environments are on their way."""
-        if shelf.starting >= len(shelf.waiting) or self._count >= self._most:
+        if shelf.starting >= len(shelf.waiting) or self._count >= self._most or self._closing:
             return
         shelf.starting += 1
         self._count += 1
@@ -136,24 +145,35 @@ class Pool:
         environment: Environment | None = None
         try:
             environment = await self._make(name, shelf.function)
+            self._all.add(environment)
+            if self._closing:
+                raise SandboxFailed(STOPPING)
             await environment.start()
-        except (HostError, OSError, KeyError) as error:
-            log.error("environment %s of %s: %s", name, shelf.function.arn, error)
+        except Exception as error:  # the boundary of a task: those who wait must be told
+            if not self._closing:
+                log.exception("environment %s of %s could not start", name, shelf.function.arn)
             shelf.starting -= 1
-            if environment is not None:
-                await environment.stop()
-            self._count -= 1
-            self._refuse(shelf, SandboxFailed(str(error)))
+            self._refuse(shelf, error)
+            if environment is None:
+                self._freed()
+            else:
+                await self._stop(environment)
             return
         shelf.starting -= 1
         self._offer(shelf, environment)
 
-    def _refuse(self, shelf: Shelf, error: SandboxFailed) -> None:
+    def _refuse(self, shelf: Shelf, error: Exception) -> None:
+        """Tell one of those who wait; the others may have more luck."""
         while shelf.waiting:
             ours = shelf.waiting.popleft()
             if not ours.done():
-                ours.set_exception(error)
+                ours.set_exception(SandboxFailed(str(error)))
                 return
+
+    def drop(self, shelf: Shelf, environment: Environment) -> None:
+        """The environment failed in a way that another invocation must not meet: end it."""
+        shelf.busy.discard(environment)
+        self._end(environment)
 
     def _end(self, environment: Environment) -> None:
         self._spawn(self._stop(environment))
@@ -162,10 +182,14 @@ class Pool:
         try:
             await environment.stop()
         finally:
-            self._count -= 1
-            for shelf in self._shelves.values():
-                if shelf.waiting:
-                    self._grow(shelf)
+            self._all.discard(environment)
+            self._freed()
+
+    def _freed(self) -> None:
+        """There is room for one more: start it for somebody who waits."""
+        self._count -= 1
+        for shelf in tuple(self._waited_for):
+            self._grow(shelf)
 
     async def _evict(self) -> bool:
         """End the environment, of whichever function, that was idle longest; False if all work."""
@@ -204,11 +228,12 @@ class Pool:
     def abort(self) -> None:
         """Refuse those who wait and end what runs: the server is stopping."""
         self._closing = True
-        for shelf in self._shelves.values():
+        for shelf in self._waited_for:
             for ours in shelf.waiting:
-                ours.cancel()
-            for environment in shelf.busy:
-                environment.abort()
+                if not ours.done():
+                    ours.set_exception(SandboxFailed(STOPPING))
+        for environment in self._all:
+            environment.abort()
 
     async def close(self) -> None:
         """End every environment; nothing of them is left when this returns."""

@@ -29,6 +29,7 @@ from typing import Protocol
 
 from lamella.errors import HostError
 from lamella.layers.folders import Folders
+from lamella.layers.links import MAX_HOPS, Budget, Lost, follow
 
 RUNTIME = "/var/runtime"
 _LAYERS = "/opt"
@@ -168,7 +169,10 @@ def compile_tree(
 def _sources(tree: Path, below: str, tag: str) -> list[str]:
     """The sources to compile, by path in the tree; the largest first, to share them out evenly."""
     found: list[tuple[int, str]] = []
-    for at, folders, files in os.walk(tree / below):
+    begin = _without_links(tree, below)
+    if begin is None:
+        return []
+    for at, folders, files in os.walk(tree / begin):
         # Python cannot write, and so does not look, through anything else of this name.
         if "__pycache__" in files or Path(at, "__pycache__").is_symlink():
             continue
@@ -178,6 +182,24 @@ def _sources(tree: Path, below: str, tag: str) -> list[str]:
             if name.endswith(".py") and not _shipped_for_good(path, tag):
                 found.append((path.lstat().st_size, str(path.relative_to(tree))))
     return [name for _, name in sorted(found, key=lambda each: (-each[0], each[1]))]
+
+
+def _without_links(tree: Path, below: str) -> str | None:
+    """Where ``below`` is when links inside the tree are followed; None if it is nowhere there.
+
+    Links are followed by name, as a box would, and never by the host.
+    """
+    links: dict[str, str] = {}
+    for _ in range(MAX_HOPS):
+        at = tree / below
+        if not at.is_symlink():
+            return below if at.is_dir() else None
+        links[below] = str(at.readlink())
+        led = follow(below, links, Budget())
+        if isinstance(led, Lost):
+            return None
+        below = led
+    return None
 
 
 def _shipped_for_good(source: Path, tag: str) -> bool:

@@ -8,6 +8,8 @@ file of JSON lines (``timestamp`` in Unix milliseconds, ``message``), below
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -15,33 +17,60 @@ from urllib.parse import quote
 import orjson
 
 FLUSH_SECONDS = 0.2
-GATHER_CHARACTERS = 1_048_576
+GATHER_BYTES = 1_048_576
+EVENT_BYTES = 100
+"""What an event costs beside its text, in memory and on the disk."""
+
+STREAM_BYTES = 67_108_864
+"""What one stream keeps at most; a function that prints without end cannot fill the disk alone."""
+
+NAME_BYTES = 200
+
+log = logging.getLogger(__name__)
 
 
 class LogStream:
-    """One stream. `append` never blocks; see `LogStreams` for when lines reach the disk."""
+    """One stream. `append` never raises; see `LogStreams` for when lines reach the disk."""
 
     def __init__(self, path: Path, dirty: Callable[[LogStream], None]) -> None:
         self._path = path
         self._dirty = dirty
         self._lines: list[tuple[int, str]] = []
-        self._size = 0
+        self._gathered = 0
+        self._kept = 0
+        self._full = False
+        self._failed = False
 
     def append(self, timestamp_ms: int, message: str) -> None:
         """Add one event; ``message`` is kept as it is, line break included."""
+        if self._full:
+            return
+        size = len(message) + EVENT_BYTES
+        if self._kept + size > STREAM_BYTES:
+            self._full = True
+            message = f"This stream holds {STREAM_BYTES} bytes; nothing more is kept.\n"
         if not self._lines:
             self._dirty(self)
         self._lines.append((timestamp_ms, message))
-        self._size += len(message)
-        if self._size > GATHER_CHARACTERS:
+        self._gathered += size
+        self._kept += size
+        if self._gathered > GATHER_BYTES:
             self.write()
 
     def write(self) -> None:
-        """Write what has gathered to the file."""
+        """Write what has gathered to the file; what cannot be written is lost, and said once."""
         lines, self._lines = self._lines, []
-        self._size = 0
+        self._gathered = 0
         if not lines:
             return
+        try:
+            self._write(lines)
+        except OSError as error:
+            if not self._failed:
+                log.error("the log stream %s cannot be written: %s", self._path.stem, error)
+            self._failed = True
+
+    def _write(self, lines: list[tuple[int, str]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab") as file:
             file.write(
@@ -54,6 +83,16 @@ class LogStream:
             )
 
 
+def file_name(name: str) -> str:
+    """A group's or stream's name as a file name: escaped, never a path, of bounded length."""
+    quoted = quote(name, safe="-_.$[]")
+    if quoted.startswith("."):
+        quoted = "%2E" + quoted[1:]
+    if len(quoted) > NAME_BYTES:
+        quoted = f"{quoted[:NAME_BYTES]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return quoted
+
+
 class LogStreams:
     """The streams of one server; `close` writes what is left."""
 
@@ -63,8 +102,8 @@ class LogStreams:
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self, account: str, region: str, group: str, stream: str) -> LogStream:
-        parts = [quote(part, safe="-_.$[]") for part in (account, region, group, stream)]
-        return LogStream(self._root.joinpath(*parts).with_name(parts[-1] + ".jsonl"), self._mark)
+        folder = self._root.joinpath(account, region, file_name(group))
+        return LogStream(folder / f"{file_name(stream)}.jsonl", self._mark)
 
     def _mark(self, stream: LogStream) -> None:
         self._waiting.append(stream)

@@ -31,7 +31,9 @@ from lamella.runtime_api.runtime import TOO_LARGE, Runtime
 
 _log = logging.getLogger(__name__)
 
-CONNECTIONS: Final = 64
+CONNECTIONS: Final = 16
+MESSAGES: Final = 8
+"""Requests that one read may bring: no client asks again before it was answered."""
 # The clients of AWS send causes of errors of up to 1 MiB in a header.
 HEAD_BYTES: Final = 1_310_720
 DISCARD_BYTES: Final = 8 * RESPONSE_BYTES
@@ -210,6 +212,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser = httptools.HttpRequestParser(self)
         self._unfinished = 0
+        self._messages = 0
         self._waiting = False
         self._closed = False
         self._keep_alive = True
@@ -243,6 +246,7 @@ class _Connection(asyncio.Protocol):
         if self._closed:
             return
         self._unfinished += len(data)
+        self._messages = 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
@@ -350,6 +354,10 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self._unfinished = 0
         if self._closed:
+            return
+        self._messages += 1
+        if self._messages > MESSAGES:
+            self.drop()
             return
         self._keep_alive = self._parser.should_keep_alive()
         if self._refusal is not None:

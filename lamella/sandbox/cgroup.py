@@ -20,6 +20,8 @@ from lamella.sandbox.plan import Limits
 CONTROLLERS = ("memory", "cpu", "pids")
 PERIOD_US = 100_000
 SHARES = 1_024
+EPHEMERAL = "ephemeral-"
+"""Begins the names of servers that have no data directory to be named after; a pid follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,15 @@ class Groups:
                     (leaf / "cgroup.procs").write_text(pid)
             (own / "cgroup.subtree_control").write_text(enable)
         (parent / "cgroup.subtree_control").write_text(enable)
+
+    def clear_abandoned(self) -> None:
+        """Remove the groups of servers named after a process that is no more."""
+        for folder in set(self.hierarchy.folders.values()):
+            for path in folder.glob(f"lamella-{EPHEMERAL}*"):
+                pid = path.name.removeprefix(f"lamella-{EPHEMERAL}")
+                if pid.isdigit() and not Path("/proc", pid).exists():
+                    for group in [*(each for each in path.iterdir() if each.is_dir()), path]:
+                        _empty(group)
 
     def make(self, name: str) -> Group:
         folders = {controller: parent / name for controller, parent in self._parents.items()}

@@ -9,7 +9,7 @@ The server speaks to it over a SOCK_SEQPACKET socket: one JSON request, one JSON
 descriptors beside them; and it sends ``{"exited": name, "status": n}`` when a box ends. It
 imports next to nothing, because it is forked for every box.
 
-Started as ``python -m lamella.sandbox.keeper DESCRIPTOR``.
+Started as ``python -m lamella.sandbox.keeper DESCRIPTOR FOLDER``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ from lamella.sandbox import syscalls
 
 MESSAGE_BYTES = 1_048_576
 IP_FREEBIND = 15
+START_SECONDS = 5.0
+"""How long bubblewrap may take to its first process: half a millisecond is usual."""
+
 ETC = (
     "alternatives",
     "ca-certificates",
@@ -176,24 +179,36 @@ class Keeper:
         (output,) = descriptors
         info, info_in = os.pipe2(os.O_CLOEXEC)
         gate_out, gate = os.pipe2(os.O_CLOEXEC)
+        given: list[int] = []
+        begun: list[int] = []
         try:
             child = self._fork(request, output, info_in, gate_out)
+            begun.append(child)
             os.close(info_in)
             info_in = -1
-            self._boxes[child] = request["name"]
             first = _first_process(info)
             if first is None:
-                return {"error": "bubblewrap ended before the box was made"}, []
+                raise OSError("bubblewrap ended, or hung, before the box was made")
+            begun.append(first)
+            self._boxes[child] = request["name"]
             if request["uid"] is None:
                 # Counted in the box's own user namespace, where only the box's processes are.
                 most = request["processes"]
                 resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
             pidfd = os.pidfd_open(first)
-            given = [pidfd]
+            given.append(pidfd)
             if request["listen"] is not None:
                 given.append(self._listen_inside(first, request["listen"]))
             os.write(gate, b"\n")
             return {}, given
+        except OSError:
+            # Closing the gate would let the box begin with nobody to watch it.
+            for pid in begun:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for descriptor in given:
+                os.close(descriptor)
+            raise
         finally:
             for descriptor in (info, gate_out, gate, *([info_in] if info_in >= 0 else [])):
                 os.close(descriptor)
@@ -202,10 +217,11 @@ class Keeper:
         """The process that becomes the box: a spare if the request names one, else a new one."""
         spare = self._spares.pop(request["spare"], None)
         if spare is not None:
-            with spare.channel:
-                data = json.dumps({**request, "program": self._filter.hex()}).encode()
+            data = json.dumps({**request, "program": self._filter.hex()}).encode()
+            # A spare that has ended is no loss: a new process is forked below.
+            with spare.channel, contextlib.suppress(OSError):
                 socket.send_fds(spare.channel, [data], [output, info, gate])
-            return spare.pid
+                return spare.pid
         child = os.fork()
         if child == 0:
             try:
@@ -260,7 +276,7 @@ def _join(cgroups: list[str]) -> None:
             processes.write("0")
 
 
-def _give_up(output: int, error: OSError) -> NoReturn:
+def _give_up(output: int, error: Exception) -> NoReturn:
     os.write(output, f"the box could not be made: {error}\n".encode())
     os._exit(125)
 
@@ -311,7 +327,7 @@ def _become_box(request: Any, program: bytes, output: int, info: int, gate: int)
         own += ["--seccomp", str(_in_memory(program)), "--"]
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.execve(bubblewrap, [bubblewrap, *own, *request["argv"]], {})
-    except OSError as error:
+    except (OSError, ValueError) as error:
         _give_up(output, error)
 
 
@@ -327,6 +343,8 @@ def _first_process(info: int) -> int | None:
     """The process id of the box's first process, from bubblewrap's information pipe."""
     text = b""
     while not text.rstrip().endswith(b"}"):
+        if not select.select([info], [], [], START_SECONDS)[0]:
+            return None
         part = os.read(info, 4096)
         if not part:
             return None
@@ -352,14 +370,13 @@ def isolate() -> None:
     syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
 
-def furnish() -> str:
+def furnish(base: str) -> None:
     """Mount the keeper's own ``/proc`` and a small file system with the boxes' ``/etc`` in it.
 
-    Returns the path of that file system.
+    ``base`` is the folder that it covers.
     """
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     syscalls.mount("proc", "/proc", "proc", flags)
-    base = next(path for path in ("/mnt", "/media", "/srv", "/run") if Path(path).is_dir())
     syscalls.mount("keeper", base, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
     for folder in ("host", "rooms", "etc"):
         Path(base, folder).mkdir()
@@ -367,7 +384,6 @@ def furnish() -> str:
         _copy(Path("/etc", name), Path(base, "etc", name))
     for name, text in WRITTEN_ETC.items():
         Path(base, "etc", name).write_text(text)
-    return base
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -400,7 +416,7 @@ def main() -> None:
         # Only a child is in the new process namespace: the first one is the keeper.
         child = os.fork()
         if child == 0:
-            keep(channel)
+            keep(channel, sys.argv[2])
     except OSError as error:
         channel.send(json.dumps({"error": str(error)}).encode())
         return
@@ -416,11 +432,12 @@ def tie_to_parent() -> None:
         os._exit(1)
 
 
-def keep(channel: socket.socket) -> NoReturn:
+def keep(channel: socket.socket, base: str) -> NoReturn:
     """Be the keeper until the server is gone."""
     try:
         syscalls.die_with_parent(signal.SIGKILL)
-        keeper = Keeper(channel, furnish())
+        furnish(base)
+        keeper = Keeper(channel, base)
         channel.send(json.dumps({"ready": True}).encode())
         keeper.run()
     except OSError as error:

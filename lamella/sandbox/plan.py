@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from lamella.errors import SandboxFailed
+
 INSIDE_UID = 993
 INSIDE_GID = 990
 """The user of AWS's own environments (``sbx_user1051``) and its group."""
@@ -110,6 +112,9 @@ def options(
     out += ["--remount-ro", "/", "--chdir", plan.directory, "--clearenv"]
     for name, value in plan.environment.items():
         out += ["--setenv", name, value]
+    # Options travel separated by NULs: one inside a value would begin an option of its own.
+    if any("\0" in word for word in (*out, *plan.argv)):
+        raise SandboxFailed("A NUL cannot be part of what a box is made of.")
     return out
 
 

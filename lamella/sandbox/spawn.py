@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,13 @@ LAST_SIGNAL = 64
 
 FIRST_UID = 1_879_048_192
 """Users of boxes when the server is root: far from what distributions and containers hand out."""
+
+
+UIDS = 65_536
+"""How many of them one server uses before it begins anew."""
+
+BASES = ("/mnt", "/media", "/srv", "/run", "/opt")
+"""Where the keeper may mount its own file system: the first that covers nothing it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +81,27 @@ class Spawner:
     path of a plan is exposed by itself when it is first used.
     """
 
-    def __init__(self, bubblewrap: Path, shared: Sequence[Path], *, unique_uids: bool) -> None:
+    def __init__(
+        self,
+        bubblewrap: Path,
+        shared: Sequence[Path],
+        *,
+        unique_uids: bool,
+        first_uid: int = FIRST_UID,
+    ) -> None:
         self._bubblewrap = bubblewrap
         self._shared = tuple(path.resolve() for path in shared)
         self._unique_uids = unique_uids
+        self._first_uid = first_uid
         self._located: dict[Path, str] = {}
         self._answers: deque[asyncio.Future[tuple[Any, list[int]]]] = deque()
+        self._sending = asyncio.Lock()
         self._boxes: dict[str, Box] = {}
         self._early: dict[str, int] = {}
         self._uids = 0
         self._system = plans.system_links()
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when the keeper has ended by itself: no box can be made any more."""
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._base = ""
@@ -93,7 +111,13 @@ class Spawner:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "lamella.sandbox.keeper", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-m",
+                    "lamella.sandbox.keeper",
+                    str(theirs.fileno()),
+                    self._place(),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd="/",
@@ -117,6 +141,14 @@ class Spawner:
             await self._locate(path)
         await self._locate(self._bubblewrap_home())
 
+    def _place(self) -> str:
+        """A folder that the keeper may cover: no part of a path that it has to reach."""
+        needed = [*self._shared, self._bubblewrap, Path(sys.prefix), Path(sys.base_prefix)]
+        for base in map(Path, BASES):
+            if base.is_dir() and not any(path.is_relative_to(base) for path in needed):
+                return str(base)
+        raise SandboxFailed(f"None of {', '.join(BASES)} is free for the boxes' own mounts.")
+
     def _bubblewrap_home(self) -> Path:
         """The folder that holds bubblewrap and, if it came in a wheel, the libraries beside it."""
         parents = self._bubblewrap.parents
@@ -126,7 +158,7 @@ class Spawner:
         """A new ``/tmp`` of ``size`` bytes, owned by the user that its boxes will run as."""
         uid = None
         if self._unique_uids:
-            uid = FIRST_UID + self._uids % 0x1000_0000
+            uid = self._first_uid + self._uids % UIDS
             self._uids += 1
         answer, _ = await self._ask(
             {
@@ -184,6 +216,10 @@ class Spawner:
             "processes": plan.limits.processes,
         }
         _, descriptors = await self._ask(request, [output])
+        if len(descriptors) < (1 if plan.listen is None else 2):
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise SandboxFailed("The server has no file descriptors left; raise `ulimit -n`.")
         listener = socket.socket(fileno=descriptors[1]) if len(descriptors) > 1 else None
         box = Box(plan.name, descriptors[0], listener)
         if plan.name in self._early:
@@ -233,12 +269,38 @@ class Spawner:
     async def _ask(
         self, request: dict[str, Any], descriptors: Sequence[int] = ()
     ) -> tuple[Any, list[int]]:
+        data = json.dumps(request).encode()
+        answer: asyncio.Future[tuple[Any, list[int]]] = asyncio.get_running_loop().create_future()
+        # Answers come in the order of requests: only one at a time may be on its way out.
+        async with self._sending:
+            while not self._sent(data, descriptors):
+                await self._writable()
+            self._answers.append(answer)
+        return await answer
+
+    def _sent(self, data: bytes, descriptors: Sequence[int]) -> bool:
+        """Send a request; False while the keeper has too many to read. Raises SandboxFailed."""
         if self._channel is None:
             raise SandboxFailed("The keeper of the boxes is not running.")
-        answer: asyncio.Future[tuple[Any, list[int]]] = asyncio.get_running_loop().create_future()
-        self._answers.append(answer)
-        socket.send_fds(self._channel, [json.dumps(request).encode()], descriptors)
-        return await answer
+        try:
+            socket.send_fds(self._channel, [data], descriptors)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise SandboxFailed(f"The keeper of the boxes cannot be reached: {error}") from error
+        return True
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        channel = self._channel
+        if channel is None:
+            return
+        loop.add_writer(channel, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(channel)
 
     def _receive(self) -> None:
         assert self._channel is not None
@@ -251,6 +313,7 @@ class Spawner:
             self._channel.close()
             self._channel = None
             self._fail(SandboxFailed("The keeper of the boxes has ended; restart the server."))
+            self.on_lost()
             return
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)

@@ -95,7 +95,13 @@ class TestEnvironment:
             f'{{"K":"{value}"}}'
         )
 
-    @given(st.dictionaries(NAMES, st.text(max_size=400), max_size=20))
+    @given(
+        st.dictionaries(
+            NAMES,
+            st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=400),
+            max_size=20,
+        )
+    )
     def test_the_limit_is_the_length_of_the_json(self, variables: dict[str, str]) -> None:
         free = {key: value for key, value in variables.items() if key not in rules.RESERVED_NAMES}
         fits = len(orjson.dumps(free)) <= 4096
@@ -194,3 +200,10 @@ class TestRevision:
             "The Revision Id provided does not match the latest Revision Id. Call the "
             "GetFunction/GetAlias API to retrieve the latest Revision Id"
         )
+
+
+def test_a_nul_is_refused_in_variables_and_handlers() -> None:
+    with pytest.raises(InvalidParameterValue, match=r"NUL character.* Variables: BAD"):
+        rules.check_environment({"GOOD": "x", "BAD": "x\0--ro-bind\0/\0/tmp"})
+    with pytest.raises(InvalidParameterValue, match="Handler contains a NUL"):
+        rules.check_configuration({"Handler": "app\0.handler"})

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from lamella.errors import SandboxFailed
 from lamella.sandbox.plan import BoxPlan, Limits, options, system_links
 
 LIMITS = Limits(memory=128, tmp=512)
@@ -79,3 +82,16 @@ def test_the_hosts_system_folders_are_found(tmp_path: Path) -> None:
     (tmp_path / "bin").symlink_to("usr/bin")
     (tmp_path / "usr" / "bin").mkdir(parents=True)
     assert system_links(tmp_path) == (("bin", "usr/bin"), ("lib64", None))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"environment": {"A": "x\0--bind\0/\0/tmp"}},
+        {"argv": ("/bin/true", "\0")},
+        {"directory": "/\0--share-net"},
+    ],
+)
+def test_a_nul_cannot_begin_an_option(changes: dict[str, object]) -> None:
+    with pytest.raises(SandboxFailed, match="NUL"):
+        made(plan(**changes))
