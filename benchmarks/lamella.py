@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import re
 import select
 import subprocess
@@ -22,9 +21,7 @@ from benchmarks.client import REGION, Connection, invocation, request
 
 READY_SECONDS = 30.0
 RUNTIME = f"python3.{sys.version_info.minor}"
-ONE_CPU_MB = 1_769
-ALL_CPUS_MB = min(10_240, ONE_CPU_MB * (os.cpu_count() or 1))
-"""Memory that brings as many CPUs as the machine has: the emulator is not limited either."""
+MEMORY_MB = 1_769
 ROLE = "arn:aws:iam::000000000000:role/r"
 
 
@@ -50,7 +47,7 @@ class Lamella:
         with Connection(self.port) as connection:
             return connection.timed(data)
 
-    def function(self, name: str, code: bytes, layers: list[str], memory: int) -> None:
+    def function(self, name: str, code: bytes, layers: list[str]) -> None:
         """Create a function with ``app.handler`` and wait until it can be invoked."""
         self.client.create_function(
             FunctionName=name,
@@ -60,7 +57,7 @@ class Lamella:
             Code={"ZipFile": code},
             Layers=layers,
             Timeout=60,
-            MemorySize=memory,
+            MemorySize=MEMORY_MB,
         )
         self._wait("function_active_v2", name)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import emulator as rie
 from benchmarks.client import Connection, callers, invocation
-from benchmarks.lamella import ALL_CPUS_MB, ONE_CPU_MB, Lamella
+from benchmarks.lamella import Lamella
 from benchmarks.materials import Layer, Materials, variant
 from benchmarks.rows import Row, Side
 
@@ -65,12 +65,12 @@ class Bench:
         (folder / "app.py").write_text(HANDLER.format(imports=imports))
         return folder
 
-    def function(self, name: str, code: Path, layers: list[str], memory: int = ALL_CPUS_MB) -> None:
+    def function(self, name: str, code: Path, layers: list[str]) -> None:
         assert self.server is not None
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.write(code / "app.py", "app.py")
-        self.server.function(name, buffer.getvalue(), layers, memory)
+        self.server.function(name, buffer.getvalue(), layers)
 
     def turns(self, times: int, *sides: Callable[[], None]) -> None:
         """All sides, ``times`` times, forwards and backwards in turn."""
@@ -156,14 +156,13 @@ class _Cold:
         self._present: list[float] = []
         self._absent: list[float] = []
         self._ours: list[float] = []
-        self._on_one_cpu: list[float] = []
 
     def rows(self) -> Iterator[Row]:
         rounds = self._bench.rounds
         self._create()
         sides = (self._emulator, self._lamella)
         self._bench.turns(2, *sides)  # files in the page cache, trees unpacked, bytecode compiled
-        _forget(self._present, self._absent, self._ours, self._on_one_cpu)
+        _forget(self._present, self._absent, self._ours)
         self._bench.turns(rounds.cold if self._layer is None else rounds.cold_slow, *sides)
         present, ours = Side(self._present), Side(self._ours) if self._ours else NO_SERVER
         if self._layer is None:
@@ -171,8 +170,6 @@ class _Cold:
             return
         yield Row(f"{self._what}, its bytecode present", present, ours, self._bar)
         yield Row(f"{self._what}, read-only without bytecode", Side(self._absent), ours)
-        one = Side(self._on_one_cpu) if self._on_one_cpu else NO_SERVER
-        yield Row(f"{self._what}, bytecode present, Lamella at {ONE_CPU_MB} MB", present, one)
 
     def _create(self) -> None:
         server, layer = self._bench.server, self._layer
@@ -180,7 +177,6 @@ class _Cold:
             return
         layers = [] if layer is None else [server.publish(layer.name, layer.zip)]
         self._bench.function(self._name, self._code, layers)
-        self._bench.function(f"{self._name}-one", self._code, layers, ONE_CPU_MB)
 
     def _emulator(self) -> None:
         materials, layer = self._bench.materials, self._layer
@@ -195,9 +191,6 @@ class _Cold:
         if server is None:
             return
         self._ours.append(server.cold(self._name, next(self._bench.number)))
-        if self._layer is not None:
-            one = server.cold(f"{self._name}-one", next(self._bench.number))
-            self._on_one_cpu.append(one)
 
 
 def publish(bench: Bench) -> Iterator[Row]:

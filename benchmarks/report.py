@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lamella
-from benchmarks.lamella import ALL_CPUS_MB
+from benchmarks.lamella import MEMORY_MB
 from benchmarks.materials import versions
 from benchmarks.rows import Row
 
@@ -60,8 +60,8 @@ def markdown(rows: Sequence[Row]) -> str:
     used = ", ".join(f"{name} {version}" for name, version in versions().items())
     head = f"Measured {date.today().isoformat()} with `make bench`: Lamella {lamella.__version__}, {used}."
     fair = (
-        f"Lamella's functions have {ALL_CPUS_MB} MB unless it is said otherwise, which is as many CPUs"
-        " as the machine has: the emulator is not limited at all, and has no box."
+        f"Lamella's functions have {MEMORY_MB} MB. The emulator has no box and no limit of any kind,"
+        " and no layers: a folder on the search path stands in for one."
     )
     return f"{head}\n\nMachine: {described}. {fair}\n\n" + "\n".join(lines) + "\n"
 

@@ -5,7 +5,6 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from lamella.layers.packages import code_sha256
@@ -16,7 +15,7 @@ def configuration(function: Function, *, qualified: bool | None = None) -> dict[
     """FunctionConfiguration; for ``qualified`` see `summary`."""
     return {
         **summary(function, qualified=qualified),
-        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(function)},
+        "RuntimeVersionConfig": {"RuntimeVersionArn": function.runtime_version_arn},
         "State": function.state,
         "StateReason": function.state_reason,
         "StateReasonCode": function.state_reason_code,
@@ -108,9 +107,3 @@ def _settings(function: Function) -> dict[str, Any]:
             **found["VpcConfig"],
         }
     return found
-
-
-def runtime_version_arn(function: Function) -> str:
-    """An ARN of AWS's shape; it is the same for every function of a runtime."""
-    version = hashlib.sha256((function.runtime or "").encode()).hexdigest()
-    return f"arn:aws:lambda:{function.region}::runtime:{version}"

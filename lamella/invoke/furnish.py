@@ -153,7 +153,7 @@ def stream_name(version: str, now: datetime) -> str:
 
 
 def runtime_version(function: Function) -> tuple[str, str]:
-    """The version and ARN that INIT_START names for a managed runtime."""
+    """The version and ARN that INIT_START names."""
     runtime = function.runtime or ""
     name = runtime.replace("python", "python:").replace("nodejs", "nodejs:").replace(".x", "")
-    return f"{name}.lamella", f"arn:aws:lambda:{function.region}::runtime:{runtime}"
+    return f"{name}.lamella", function.runtime_version_arn

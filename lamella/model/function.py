@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,6 +91,12 @@ class Function:
     def qualified_arn(self) -> str:
         """The version's ARN with its qualifier, ``$LATEST`` included."""
         return arn.function(self.account, self.region, self.name, self.version)
+
+    @property
+    def runtime_version_arn(self) -> str:
+        """An ARN of the shape of AWS's runtime versions, the same for every function of a runtime."""
+        version = hashlib.sha256((self.runtime or "").encode()).hexdigest()
+        return f"arn:aws:lambda:{self.region}::runtime:{version}"
 
     @property
     def effective_log_group(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lamella.sandbox import cgroup
 from tests.e2e.server import Cloud, Server
@@ -326,6 +327,15 @@ def commands_with(marker: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def test_a_nul_in_a_variable_takes_no_box_apart(cloud: Cloud) -> None:
+    """Options of the box's maker are separated by NULs: a value with one would add options."""
+    name = cloud.function("def handler(event, context): pass")
+    with pytest.raises(ClientError, match="NUL"):
+        cloud.client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {"XX": "x\0--ro-bind\0/\0/tmp"}}
+        )
 
 
 def test_another_environments_runtime_api_cannot_be_reached(cloud: Cloud) -> None:
