@@ -163,3 +163,9 @@ def test_the_table_of_settings_is_as_the_settings_are() -> None:
 def test_serve_has_a_flag_for_every_setting_and_no_other() -> None:
     serve = getattr(get_command(app), "commands")["serve"]  # noqa: B009
     assert command_flags(serve) - {"--help", "-h"} == {each.flag for each in SETTINGS}
+
+
+def test_the_attempts_that_security_lists_are_tests() -> None:
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", (ROOT / "SECURITY.md").read_text()))
+    source = (ROOT / "tests" / "e2e" / "test_isolation.py").read_text()
+    assert named == set(re.findall(r"^def (test_[a-z0-9_]+)", source, re.MULTILINE))
