@@ -20,6 +20,7 @@ from lamella.sandbox.plan import Limits
 CONTROLLERS = ("memory", "cpu", "pids")
 PERIOD_US = 100_000
 SHARES = 1_024
+ABANDONED_SECONDS = 3_600
 EPHEMERAL = "ephemeral-"
 """Begins the names of servers that have no data directory to be named after; a pid follows."""
 
@@ -220,11 +221,11 @@ class Groups:
         (parent / "cgroup.subtree_control").write_text(enable)
 
     def clear_abandoned(self) -> None:
-        """Remove the groups of servers named after a process that is no more."""
+        """Remove the groups of other servers that are no more: those named after a process that
+        has ended, and those that have been without any process for an hour."""
         for folder in set(self.hierarchy.folders.values()):
-            for path in folder.glob(f"lamella-{EPHEMERAL}*"):
-                pid = path.name.removeprefix(f"lamella-{EPHEMERAL}")
-                if pid.isdigit() and not Path("/proc", pid).exists():
+            for path in folder.glob("lamella-*"):
+                if path not in self._parents.values() and _abandoned(path):
                     for group in [*(each for each in path.iterdir() if each.is_dir()), path]:
                         _empty(group)
 
@@ -244,6 +245,17 @@ class Groups:
                 count += folder is not parent
                 _empty(folder)
         return count
+
+
+def _abandoned(folder: Path) -> bool:
+    owner = folder.name.removeprefix("lamella-").removeprefix(EPHEMERAL)
+    if owner.isdigit() and EPHEMERAL in folder.name:
+        return not Path("/proc", owner).exists()
+    try:
+        young = time.time() - folder.stat().st_mtime < ABANDONED_SECONDS
+        return not young and not any(path.read_text() for path in folder.rglob("cgroup.procs"))
+    except OSError:
+        return False
 
 
 def _empty(folder: Path) -> None:

@@ -22,6 +22,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from lamella.sandbox import cgroup
+from lamella.sandbox.cgroup import Groups
+from lamella.wiring import instance
+
 ROLE = "arn:aws:iam::000000000000:role/r"
 READY_SECONDS = 30
 PYTHON = "python3.11"
@@ -198,6 +202,10 @@ class Server:
             self._process.kill()
         self._finish()
 
+    def clear(self) -> None:
+        """Remove the control groups of a killed server that no other will follow."""
+        Groups(cgroup.find(), instance(self.data)).clear()
+
     def _finish(self) -> int:
         code = self._process.wait(20)
         if self._process.stdout is not None:
@@ -215,3 +223,5 @@ def serving(
     finally:
         if server._process.poll() is None:
             server.stop()
+        else:
+            server.clear()

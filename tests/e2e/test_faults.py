@@ -167,6 +167,7 @@ def test_whoever_is_killed_no_process_is_left(data: Path, generation: int) -> No
             assert all(each.ended() for each in below)
     finally:
         server.kill()
+        server.clear()
 
 
 def test_a_gigabyte_without_a_line_break_is_neither_kept_in_memory_nor_one_event(

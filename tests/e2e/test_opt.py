@@ -258,5 +258,6 @@ def test_the_hosts_mounts_are_as_before_when_the_server_has_ended(data: Path, en
         during = Path("/proc/self/mounts").read_text()
     finally:
         getattr(server, end)()
+        server.clear()
     assert during == before
     assert Path("/proc/self/mounts").read_text() == before

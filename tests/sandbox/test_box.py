@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import select
+import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,21 @@ def test_a_spawner_that_cannot_start_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(SandboxFailed, match="No such file"):
         asyncio.run(script())
+
+
+def test_groups_of_ephemeral_servers_that_have_ended_are_removed() -> None:
+    hierarchy = cgroup.find()
+    if hierarchy.version == 0:
+        pytest.skip("no control group can be written here")
+    with subprocess.Popen(["/bin/true"]) as ended:
+        pass
+    gone = Groups(hierarchy, f"{cgroup.EPHEMERAL}{ended.pid}")
+    gone.prepare()
+    gone.make("left")
+    mine = Groups(hierarchy, f"{cgroup.EPHEMERAL}{os.getpid()}")
+    mine.prepare()
+    mine.clear_abandoned()
+    names = {path.name for folder in hierarchy.folders.values() for path in folder.iterdir()}
+    assert f"lamella-{cgroup.EPHEMERAL}{ended.pid}" not in names
+    assert f"lamella-{cgroup.EPHEMERAL}{os.getpid()}" in names
+    mine.clear()
