@@ -2,97 +2,33 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import threading
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
-from tests.e2e.server import ROLE, Cloud, Server, serving, zipped
-
-ACCOUNT, REGION = "000000000000", "eu-west-1"
-CODE = zipped({"app.py": "def handler(event, context):\n    return 1\n"})
-CODE_2 = zipped({"app.py": "def handler(event, context):\n    return 2\n"})
-QUICK = {"Delay": 0.1, "MaxAttempts": 300}
-NOT_LATEST = "Current operation does not support versions other than $LATEST."
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("functions") / "data") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def cloud(server: Server) -> Cloud:
-    return Cloud(server.endpoint)
-
-
-def sha256(content: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(content).digest()).decode()
-
-
-def arn(name: str, qualifier: str | None = None) -> str:
-    base = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
-    return base if qualifier is None else f"{base}:{qualifier}"
-
-
-def create(cloud: Cloud, name: str | None = None, **members: Any) -> dict[str, Any]:
-    answer = cloud.client.create_function(
-        **{
-            "FunctionName": name or cloud.name(),
-            "Runtime": "python3.11",
-            "Handler": "app.handler",
-            "Role": ROLE,
-            "Code": {"ZipFile": CODE},
-            **members,
-        }
-    )
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
-    return body(answer)
-
-
-def active(cloud: Cloud, name: str | None = None, **members: Any) -> str:
-    created = create(cloud, name, **members)
-    cloud.client.get_waiter("function_active_v2").wait(
-        FunctionName=created["FunctionName"], WaiterConfig=QUICK
-    )
-    return str(created["FunctionName"])
-
-
-def updated(cloud: Cloud, name: str) -> dict[str, Any]:
-    cloud.client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=QUICK)
-    return get(cloud, name)
-
-
-def get(cloud: Cloud, name: str, **more: Any) -> dict[str, Any]:
-    return body(cloud.client.get_function_configuration(FunctionName=name, **more))
-
-
-def body(answer: Any) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-
-
-def refusal(call: Any, **sent: Any) -> tuple[int, str, str]:
-    with pytest.raises(ClientError) as refused:
-        call(**sent)
-    answer = refused.value.response
-    error = answer["Error"]
-    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-errortype"] == error["Code"]
-    return answer["ResponseMetadata"]["HTTPStatusCode"], error["Code"], error["Message"]
-
-
-def invalid(message: str) -> tuple[int, str, str]:
-    return 400, "InvalidParameterValueException", message
-
-
-def missing(name: str, qualifier: str | None = None) -> tuple[int, str, str]:
-    return 404, "ResourceNotFoundException", f"Function not found: {arn(name, qualifier)}"
+from tests.api.functions import (
+    ACCOUNT,
+    CODE,
+    CODE_2,
+    NOT_LATEST,
+    QUICK,
+    REGION,
+    active,
+    arn,
+    body,
+    create,
+    get,
+    invalid,
+    missing,
+    refusal,
+    sha256,
+    updated,
+)
+from tests.e2e.server import ROLE, Cloud, zipped
 
 
 class TestCreate:
@@ -518,182 +454,3 @@ class TestUpdate:
         finally:
             caller.join(60)
         assert results in ([1], [2]), "it ended by the code with which it began"
-
-
-class TestPublishVersion:
-    def test_the_answer(self, cloud: Cloud) -> None:
-        name = active(cloud, Description="of the function", Timeout=9)
-        latest = get(cloud, name)
-        answer = cloud.client.publish_version(
-            FunctionName=name,
-            CodeSha256=latest["CodeSha256"],
-            RevisionId=latest["RevisionId"],
-            Description="of the version",
-        )
-        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
-        shown = body(answer)
-        assert (shown["Version"], shown["FunctionArn"]) == ("1", arn(name, "1"))
-        assert (shown["State"], shown["StateReasonCode"]) == ("Pending", "Creating")
-        assert (shown["Description"], shown["Timeout"]) == ("of the version", 9)
-        assert shown["LastModified"] == latest["LastModified"]
-        assert shown["RevisionId"] != latest["RevisionId"]
-        assert get(cloud, name) == latest
-        cloud.client.get_waiter("published_version_active").wait(
-            FunctionName=name, Qualifier="1", WaiterConfig=QUICK
-        )
-
-    def test_without_a_change_there_is_no_new_version(self, cloud: Cloud) -> None:
-        name = active(cloud)
-        for _ in range(2):
-            assert cloud.client.publish_version(FunctionName=name)["Version"] == "1"
-        cloud.client.update_function_configuration(FunctionName=name, Description="new")
-        assert cloud.client.publish_version(FunctionName=name)["Version"] == "2"
-
-    def test_what_is_refused(self, cloud: Cloud) -> None:
-        name = active(cloud)
-        publish = cloud.client.publish_version
-        assert refusal(publish, FunctionName="none") == missing("none")
-        assert refusal(publish, FunctionName=name, CodeSha256="x") == invalid(
-            f"CodeSHA256 (x) is different from current CodeSHA256 in $LATEST ({sha256(CODE)}). "
-            "Please try again with the CodeSHA256 in $LATEST."
-        )
-        assert refusal(publish, FunctionName=name, RevisionId="x")[:2] == (
-            *(412, "PreconditionFailedException"),
-        )
-
-
-@pytest.fixture(scope="module")
-def elsewhere(server: Server) -> Cloud:
-    """A region in which nobody else creates functions."""
-    cloud = Cloud(server.endpoint, region="us-west-2")
-    for name in ("b", "a", "c"):
-        active(cloud, name, Publish=name == "a")
-    return cloud
-
-
-class TestLists:
-    def test_functions_come_without_states(self, elsewhere: Cloud) -> None:
-        listed = elsewhere.client.list_functions()
-        assert "NextMarker" not in listed
-        assert [each["FunctionName"] for each in listed["Functions"]] == ["a", "b", "c"]
-        for each in listed["Functions"]:
-            one = get(elsewhere, each["FunctionName"])
-            assert each == {
-                member: value
-                for member, value in one.items()
-                if not member.startswith(("State", "LastUpdate", "RuntimeVersion"))
-            }
-
-    def test_all_versions_come_with_their_qualifier(self, elsewhere: Cloud) -> None:
-        listed = elsewhere.client.list_functions(FunctionVersion="ALL")["Functions"]
-        assert [each["FunctionArn"].partition("function:")[2] for each in listed] == [
-            *("a:$LATEST", "a:1", "b:$LATEST", "c:$LATEST"),
-        ]
-
-    def test_pages(self, elsewhere: Cloud) -> None:
-        seen: list[str] = []
-        for page in elsewhere.client.get_paginator("list_functions").paginate(
-            FunctionVersion="ALL", PaginationConfig={"PageSize": 1}
-        ):
-            assert len(page["Functions"]) == 1
-            seen += [f"{each['FunctionName']}:{each['Version']}" for each in page["Functions"]]
-        assert seen == ["a:$LATEST", "a:1", "b:$LATEST", "c:$LATEST"]
-        assert len(elsewhere.client.list_functions(MaxItems=10_000)["Functions"]) == 3
-        assert refusal(elsewhere.client.list_functions, MaxItems=10_001)[1] == "ValidationException"
-        assert refusal(elsewhere.client.list_functions, Marker="odd") == invalid("Invalid marker")
-        assert len(elsewhere.client.list_functions(Marker="")["Functions"]) == 3
-
-    def test_nothing_is_replicated_from_another_region(self, elsewhere: Cloud) -> None:
-        every = elsewhere.client.list_functions(FunctionVersion="ALL", MasterRegion="ALL")
-        assert len(every["Functions"]) == 4
-        far = elsewhere.client.list_functions(FunctionVersion="ALL", MasterRegion="us-east-1")
-        assert far["Functions"] == []
-        assert refusal(elsewhere.client.list_functions, MasterRegion="us-east-1") == invalid(
-            "FunctionVersion must be ALL when MasterRegion is given."
-        )
-
-    def test_fifty_functions_a_page_at_most(self, server: Server) -> None:
-        cloud = Cloud(server.endpoint, region="sa-east-1")
-        for number in range(51):
-            create(cloud, f"f-{number:02}")
-        page = cloud.client.list_functions(MaxItems=1000)
-        assert len(page["Functions"]) == 50
-        rest = cloud.client.list_functions(Marker=page["NextMarker"])["Functions"]
-        assert [each["FunctionName"] for each in rest] == ["f-50"]
-
-    def test_versions_begin_with_latest_and_end_with_the_newest(self, cloud: Cloud) -> None:
-        name = active(cloud)
-        for number in range(1, 12):
-            cloud.client.update_function_configuration(FunctionName=name, Timeout=number)
-            cloud.client.publish_version(FunctionName=name)
-        expected = ["$LATEST", *(str(number) for number in range(1, 12))]
-        listed = cloud.client.list_versions_by_function(FunctionName=arn(name))["Versions"]
-        assert [each["Version"] for each in listed] == expected
-        assert [each["FunctionArn"] for each in listed] == [arn(name, each) for each in expected]
-        assert not any("State" in each for each in listed)
-        pages = cloud.client.get_paginator("list_versions_by_function").paginate(
-            FunctionName=name, PaginationConfig={"PageSize": 5}
-        )
-        assert [each["Version"] for page in pages for each in page["Versions"]] == expected
-        assert refusal(cloud.client.list_versions_by_function, FunctionName="none") == missing(
-            "none"
-        )
-
-
-class TestDelete:
-    def test_a_function_goes_with_its_versions(self, cloud: Cloud) -> None:
-        name = active(cloud, Publish=True)
-        answer = cloud.client.delete_function(FunctionName=name)
-        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 204
-        for qualifier in (None, "1"):
-            more = {} if qualifier is None else {"Qualifier": qualifier}
-            assert refusal(get, cloud=cloud, name=name, **more) == missing(name, qualifier)
-        delete = cloud.client.delete_function
-        assert refusal(delete, FunctionName=name) == missing(name)
-
-    def test_a_version_goes_alone(self, cloud: Cloud) -> None:
-        name = active(cloud, Publish=True)
-        assert cloud.invoke(name, Qualifier="1").payload == 1
-        delete = cloud.client.delete_function
-        for _ in range(2):
-            answer = delete(FunctionName=name, Qualifier="1")
-            assert answer["ResponseMetadata"]["HTTPStatusCode"] == 204
-        assert refusal(cloud.client.invoke, FunctionName=f"{name}:1") == missing(name, "1")
-        assert cloud.result(name) == 1
-
-    def test_what_is_refused(self, cloud: Cloud) -> None:
-        name = active(cloud)
-        delete = cloud.client.delete_function
-        assert refusal(delete, FunctionName=name, Qualifier="$LATEST") == invalid(
-            "$LATEST version cannot be deleted without deleting the function."
-        )
-        assert refusal(delete, FunctionName=f"{name}:live") == invalid(
-            "Deletion of aliases is not currently supported."
-        )
-        assert cloud.result(name) == 1
-
-    def test_bytes_that_nothing_uses_leave_the_disk(self, cloud: Cloud, server: Server) -> None:
-        def kept(content: bytes) -> bool:
-            digest = hashlib.sha256(content).hexdigest()
-            return any(server.data.glob(f"blobs/**/*{digest}*"))
-
-        one, two = (zipped({"app.py": f"handler = lambda e, c: '{n} {id(self)}'"}) for n in (1, 2))
-        name = active(cloud, Code={"ZipFile": one})
-        assert kept(one)
-        cloud.client.update_function_code(FunctionName=name, ZipFile=two)
-        updated(cloud, name)
-        assert kept(two)
-        assert not kept(one)
-        cloud.client.delete_function(FunctionName=name)
-        assert not kept(two)
-
-
-def test_waiters_tell_of_what_is_not_there(cloud: Cloud) -> None:
-    with pytest.raises(WaiterError, match="ResourceNotFoundException"):
-        cloud.client.get_waiter("function_active_v2").wait(FunctionName="none", WaiterConfig=QUICK)
-
-
-def test_all_waiters_of_functions_end(cloud: Cloud) -> None:
-    name = active(cloud, Publish=True)
-    for waiter in ("function_exists", "function_active", "function_updated", "function_updated_v2"):
-        cloud.client.get_waiter(waiter).wait(FunctionName=name, WaiterConfig=QUICK)
