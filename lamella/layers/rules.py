@@ -241,6 +241,9 @@ def link_faults(targets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if target.startswith("/") and not target.startswith(MOUNTED):
             yield path, f"is a link to the absolute path {show(target)}; make it a relative one"
             continue
+        if any(len(part.encode()) > MAX_PART_BYTES for part in target.split("/")):
+            yield path, f"is a link with a name over {MAX_PART_BYTES} bytes in its target"
+            continue
         led = follow(path, targets, budget)
         if isinstance(led, Lost):
             yield path, f"is a link to {show(target)} that {led}"

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from lamella.errors import RuntimeMissing
 from lamella.model.invocation import Event, Reply
 from lamella.runtime_api.server import RuntimeApi
 from lamella.runtimes.catalog import Catalog
+from tests.unit.runtimes.node import Node, Play, Task
 
 COMMON = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -125,3 +127,13 @@ def write(folder: Path, files: Mapping[str, str]) -> Path:
 def task(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
     """Write a function's files; the folder stands for /var/task."""
     return lambda files: write(tmp_path / "task", files)
+
+
+@pytest.fixture
+def node(run: Play, task: Task, catalog: Catalog) -> Node:
+    try:
+        path = catalog.find("nodejs20.x").path
+    except RuntimeMissing as missing:
+        pytest.skip(str(missing))
+    assert path is not None
+    return Node(run, task, path)
