@@ -122,11 +122,6 @@ class RequestEntityTooLarge(ApiError):
     status = 413
 
 
-class UnsupportedMediaType(ApiError):
-    code = "UnsupportedMediaTypeException"
-    status = 415
-
-
 class TooManyRequests(ApiError):
     code = "TooManyRequestsException"
     status = 429

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from lamella.model import arn
+from lamella.model import arn, limits
 from lamella.model.layer import LayerRef
 
 
@@ -55,9 +55,9 @@ class Function:
     last_modified: datetime
     revision_id: str
     description: str = ""
-    timeout: int = 3
-    memory_size: int = 128
-    ephemeral_storage: int = 512
+    timeout: int = limits.TIMEOUT_SECONDS_DEFAULT
+    memory_size: int = limits.MEMORY_MB_DEFAULT
+    ephemeral_storage: int = limits.EPHEMERAL_STORAGE_MB_DEFAULT
     environment: Mapping[str, str] | None = None
     layers: tuple[LayerRef, ...] = ()
     architecture: str = "x86_64"
