@@ -208,6 +208,14 @@ class Settings:
         metavar="URL",
         shown="none: such requests are refused",
     )
+    aws_endpoint: str | None = _setting(
+        "The server that stands for SQS, SNS and EventBridge: destinations, dead-letter queues"
+        " and event sources reach it.",
+        _endpoint,
+        None,
+        metavar="URL",
+        shown="none: events for other services go nowhere, and say so",
+    )
     max_environments: int = _setting(
         "How many execution environments may live at once, idle ones included.",
         _count,

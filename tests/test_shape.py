@@ -16,7 +16,7 @@ PARAMETERS = 7
 OPERATION_LINES = 10
 
 LOOKED_AT = {
-    "wiring.Server._assemble": "one list of the parts in the order they are built; cut in two, the halves"
+    "wiring.__init__.Server._assemble": "one list of the parts in the order they are built; cut in two, the halves"
     " would hand each other a dozen names",
     "api.app.App.__init__": "the parts of the application are given to it, by name, not made by it",
     "invoke.dispatch.Dispatcher.invoke": "the members of Invoke, by name, as AWS has them",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from lamella.model.document import Document, DocumentKey, Kind
 from lamella.model.function import Function
 from lamella.model.layer import LayerPolicy, LayerVersion
 
@@ -26,7 +27,7 @@ class Page(Generic[Row]):
 
 
 class Records(Protocol):
-    """Everything that is kept about layers and functions.
+    """Everything that is kept about layers, functions and what belongs to them.
 
     The laws, which ``tests/ports/test_records.py`` executes on every backend:
 
@@ -150,14 +151,53 @@ class Records(Protocol):
         ...
 
     def remove_function(self, account: str, region: str, name: str) -> bool:
-        """Remove a function with all its versions and tags; False if it was not there."""
+        """Remove a function with its versions, tags and documents; False if it was not there."""
         ...
 
     def remove_function_version(self, account: str, region: str, name: str, version: str) -> bool:
-        """Remove one published version; False if it was not there."""
+        """Remove one published version and its documents; False if it was not there."""
         ...
 
     def function_tags(self, account: str, region: str, name: str) -> Mapping[str, str]: ...
+
+    # documents
+
+    def document(self, at: DocumentKey) -> Mapping[str, Any] | None:
+        """What is kept there, or None."""
+        ...
+
+    def document_by_handle(self, kind: Kind, handle: str) -> Document | None: ...
+
+    def change_document(
+        self,
+        at: DocumentKey,
+        change: Callable[[Mapping[str, Any] | None], Mapping[str, Any] | None],
+        *,
+        handle: str | None = None,
+    ) -> Mapping[str, Any] | None:
+        """Put what ``change`` makes of the document (None: there is none) in its place; return it.
+
+        Whatever ``change`` raises leaves everything as it was. ``handle`` is kept with the
+        document from then on. KeyError if the kind belongs to a function and that is not there.
+        """
+        ...
+
+    def documents(
+        self,
+        kind: Kind,
+        account: str,
+        region: str,
+        name: str | None = None,
+        *,
+        after: str | None,
+        limit: int,
+    ) -> Page[Document]:
+        """By name and key; with ``name`` the documents of that name alone, by key."""
+        ...
+
+    def all_documents(self, kind: Kind) -> tuple[Document, ...]:
+        """Those of every account and region, in order."""
+        ...
 
     # bytes
 

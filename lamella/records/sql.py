@@ -1,6 +1,6 @@
 """`Records` over any SQL engine: each method is one transaction around one question.
 
-Owns transactions. The statements are in ``sql_layers`` and ``sql_functions``, the tables in
+Owns transactions. The statements are in ``sql_layers``, ``sql_functions`` and ``sql_documents``, the tables in
 ``tables``; which database it is, and how its transactions begin, is the engine's affair.
 """
 
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from lamella.model.document import Document, DocumentKey, Kind
 from lamella.model.function import Function
 from lamella.model.layer import LayerPolicy, LayerVersion
-from lamella.records import sql_functions, sql_layers
+from lamella.records import sql_documents, sql_functions, sql_layers
 from lamella.records.base import Page
 from lamella.records.tables import blob_references
 
@@ -157,15 +159,54 @@ class SqlRecords:
 
     def remove_function(self, account: str, region: str, name: str) -> bool:
         with self._write() as connection:
+            sql_documents.remove_of_function(connection, account, region, name)
             return sql_functions.remove(connection, account, region, name)
 
     def remove_function_version(self, account: str, region: str, name: str, version: str) -> bool:
         with self._write() as connection:
+            sql_documents.remove_of_function(connection, account, region, name, version)
             return sql_functions.remove_version(connection, account, region, name, version)
 
     def function_tags(self, account: str, region: str, name: str) -> Mapping[str, str]:
         with self._read() as connection:
             return sql_functions.tags(connection, account, region, name)
+
+    # documents
+
+    def document(self, at: DocumentKey) -> Mapping[str, Any] | None:
+        with self._read() as connection:
+            return sql_documents.read(connection, at)
+
+    def document_by_handle(self, kind: Kind, handle: str) -> Document | None:
+        with self._read() as connection:
+            return sql_documents.by_handle(connection, kind, handle)
+
+    def change_document(
+        self,
+        at: DocumentKey,
+        change: Callable[[Mapping[str, Any] | None], Mapping[str, Any] | None],
+        *,
+        handle: str | None = None,
+    ) -> Mapping[str, Any] | None:
+        with self._write() as connection:
+            return sql_documents.change(connection, at, change, handle)
+
+    def documents(
+        self,
+        kind: Kind,
+        account: str,
+        region: str,
+        name: str | None = None,
+        *,
+        after: str | None,
+        limit: int,
+    ) -> Page[Document]:
+        with self._read() as connection:
+            return sql_documents.listed(connection, kind, account, region, name, after, limit)
+
+    def all_documents(self, kind: Kind) -> tuple[Document, ...]:
+        with self._read() as connection:
+            return sql_documents.everywhere(connection, kind)
 
     # bytes
 

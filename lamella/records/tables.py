@@ -114,3 +114,17 @@ blob_references = sa.Table(
     sa.Column("owner", sa.String(256), primary_key=True),
     sa.Index("blob_references_by_owner", "owner"),
 )
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("account", sa.String(12), primary_key=True),
+    sa.Column("region", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(512), primary_key=True),
+    sa.Column("key", sa.String(256), primary_key=True),
+    # what finds a document without its place; several may have none
+    sa.Column("handle", sa.String(128)),
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Index("documents_by_handle", "kind", "handle", unique=True),
+)

@@ -24,7 +24,7 @@ from botocore.config import Config
 
 from lamella.sandbox import cgroup
 from lamella.sandbox.cgroup import Groups
-from lamella.wiring import instance
+from lamella.wiring.host import instance
 
 ROLE = "arn:aws:iam::000000000000:role/r"
 READY_SECONDS = 30

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lamella.sandbox import cgroup
-from lamella.wiring import instance
+from lamella.wiring.host import instance
 from tests.e2e.server import Cloud, Server, zipped
 
 PUBLISHES = 200

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
-import resource
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-import orjson
 import uvicorn
 from prometheus_client import CollectorRegistry
 
@@ -64,10 +57,10 @@ from lamella.sandbox import bubblewrap, cgroup
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
+from lamella.wiring.host import Folders, data_directory, files_for_environments, instance
+from lamella.wiring.own_log import set_up_logging
 
-EPHEMERAL = "lamella-ephemeral-"
 THREADS = 32
-OWN_FILES, FILES_EACH = 256, 12
 
 log = logging.getLogger("lamella")
 
@@ -75,30 +68,6 @@ log = logging.getLogger("lamella")
 def build(settings: Settings) -> Server:
     """A server for ``settings``; nothing is touched before it runs."""
     return Server(settings)
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """The data directory: what is kept, and what this node has made of it."""
-
-    root: Path
-
-    @property
-    def node(self) -> Path:
-        return self.root / "node"
-
-    @property
-    def staging(self) -> Path:
-        return self.root / "staging"
-
-    def prepare(self) -> None:
-        """Make the folders; what was left in staging by a crash goes."""
-        self.root.chmod(0o700)
-        shutil.rmtree(self.staging, ignore_errors=True)
-        self.staging.mkdir(mode=0o700)
-        # Boxes of root run as users of their own, who must get through here.
-        self.node.mkdir(exist_ok=True)
-        self.node.chmod(0o755)
 
 
 class Server:
@@ -281,67 +250,6 @@ def application(
     )
 
 
-@contextlib.contextmanager
-def data_directory(settings: Settings) -> Iterator[Path]:
-    """The data directory, locked; with ``ephemeral`` one of this run, removed at the end.
-
-    Raises HostError if another server uses it or it cannot be written.
-    """
-    if settings.ephemeral:
-        remove_abandoned(Path(tempfile.gettempdir()))
-        root = Path(tempfile.mkdtemp(prefix=f"{EPHEMERAL}{os.getpid()}-"))
-        try:
-            yield root
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
-        return
-    assert settings.data is not None
-    root = settings.data.absolute()
-    try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise HostError(
-            f"The data directory {root} cannot be used: {error.strerror}. Give another by --data."
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise HostError(
-            f"Another server uses the data directory {root}. Stop it, or give another by --data."
-        ) from None
-    else:
-        yield root
-    finally:
-        os.close(lock)
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Remove what ephemeral servers that were killed have left in ``folder``."""
-    for path in folder.glob(f"{EPHEMERAL}*"):
-        pid = path.name.removeprefix(EPHEMERAL).split("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists() and path.stat().st_uid == os.geteuid():
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def files_for_environments() -> int:
-    """How many environments the server has descriptors for; its own limit is raised as far as
-    it may be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    most = 1_048_576 if hard == resource.RLIM_INFINITY else hard
-    return max(1, (most - OWN_FILES) // FILES_EACH)
-
-
-def instance(root: Path, *, ephemeral: bool = False) -> str:
-    """A short name of the server: what an earlier one of the same data directory left is found
-    by it, and what an ephemeral one left by the number of its process."""
-    if ephemeral:
-        return f"{cgroup.EPHEMERAL}{os.getpid()}"
-    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:12]
-
-
 def clean(
     blobs: DiskBlobs, trees: Trees, stacks: Stacks, bytecode: BytecodeTrees, collecting: Collecting
 ) -> None:
@@ -370,33 +278,3 @@ def warn_of_missing_limits(groups: Groups) -> None:
             "stand in. `lamella doctor` says how to mend it.",
             ", ".join(missing),
         )
-
-
-def set_up_logging(form: str) -> None:
-    """The server's own log: lines on standard error, JSON with ``--log-format json``."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        JsonLines()
-        if form == "json"
-        else logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    )
-    logger = logging.getLogger("lamella")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logging.getLogger("uvicorn.error").addHandler(handler)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a record: ``time``, ``level``, ``message``, ``error`` if there is one."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            entry["error"] = self.formatException(record.exc_info)
-        return orjson.dumps(entry).decode()

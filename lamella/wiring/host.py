@@ -1,0 +1,106 @@
+"""What a server takes of its host: the data directory, descriptors, a name of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamella.config import Settings
+from lamella.errors import HostError
+from lamella.sandbox import cgroup
+
+EPHEMERAL = "lamella-ephemeral-"
+OWN_FILES, FILES_EACH = 256, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The data directory: what is kept, and what this node has made of it."""
+
+    root: Path
+
+    @property
+    def node(self) -> Path:
+        return self.root / "node"
+
+    @property
+    def staging(self) -> Path:
+        return self.root / "staging"
+
+    def prepare(self) -> None:
+        """Make the folders; what was left in staging by a crash goes."""
+        self.root.chmod(0o700)
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.staging.mkdir(mode=0o700)
+        # Boxes of root run as users of their own, who must get through here.
+        self.node.mkdir(exist_ok=True)
+        self.node.chmod(0o755)
+
+
+@contextlib.contextmanager
+def data_directory(settings: Settings) -> Iterator[Path]:
+    """The data directory, locked; with ``ephemeral`` one of this run, removed at the end.
+
+    Raises HostError if another server uses it or it cannot be written.
+    """
+    if settings.ephemeral:
+        remove_abandoned(Path(tempfile.gettempdir()))
+        root = Path(tempfile.mkdtemp(prefix=f"{EPHEMERAL}{os.getpid()}-"))
+        try:
+            yield root
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+        return
+    assert settings.data is not None
+    root = settings.data.absolute()
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HostError(
+            f"The data directory {root} cannot be used: {error.strerror}. Give another by --data."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise HostError(
+            f"Another server uses the data directory {root}. Stop it, or give another by --data."
+        ) from None
+    else:
+        yield root
+    finally:
+        os.close(lock)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what ephemeral servers that were killed have left in ``folder``."""
+    for path in folder.glob(f"{EPHEMERAL}*"):
+        pid = path.name.removeprefix(EPHEMERAL).split("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists() and path.stat().st_uid == os.geteuid():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def files_for_environments() -> int:
+    """How many environments the server has descriptors for; its own limit is raised as far as
+    it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = 1_048_576 if hard == resource.RLIM_INFINITY else hard
+    return max(1, (most - OWN_FILES) // FILES_EACH)
+
+
+def instance(root: Path, *, ephemeral: bool = False) -> str:
+    """A short name of the server: what an earlier one of the same data directory left is found
+    by it, and what an ephemeral one left by the number of its process."""
+    if ephemeral:
+        return f"{cgroup.EPHEMERAL}{os.getpid()}"
+    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:12]
