@@ -103,6 +103,11 @@ class ResourceConflict(ApiError):
     status = 409
 
 
+class ResourceInUse(ApiError):
+    code = "ResourceInUseException"
+    status = 400
+
+
 class PreconditionFailed(ApiError):
     code = "PreconditionFailedException"
     status = 412

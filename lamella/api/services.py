@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lamella.api.links import Links
+from lamella.functions.mappings import Mappings
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
+from lamella.invoke.sources import Sources
 from lamella.layers.policy import Policies
 from lamella.layers.publish import Publishing
 
@@ -20,3 +22,5 @@ class Services:
     links: Links
     workshop: Workshop
     dispatcher: Dispatcher
+    mappings: Mappings
+    sources: Sources

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from lamella.api import links, server
 from lamella.api.access import AccessLog
-from lamella.api.app import App
+from lamella.api.app import App, new_request_id
 from lamella.api.auth import NoAuth
 from lamella.api.contract import Contract
 from lamella.api.metrics import RequestMetrics
@@ -30,15 +30,19 @@ from lamella.api.services import Services
 from lamella.blobs.disk import DiskBlobs
 from lamella.config import Settings
 from lamella.errors import HostError, RuntimeMissing
+from lamella.functions.mappings import Mappings
 from lamella.functions.ready import Readying, key_of
 from lamella.functions.workshop import Workshop
+from lamella.invoke.aws import AwsClients
 from lamella.invoke.compile import BoxRunner
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.environment import Environment, Ground
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.memory import MemoryWatch
+from lamella.invoke.poller import Invoke
 from lamella.invoke.pool import Pool
 from lamella.invoke.resolve import Resolver
+from lamella.invoke.sources import Sources
 from lamella.layers.attach import Attaching
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.collect import Collecting
@@ -50,7 +54,9 @@ from lamella.layers.s3_source import S3Source
 from lamella.layers.trees import Trees
 from lamella.logs.append import LogStreams
 from lamella.model.function import Function
+from lamella.model.invocation import Outcome
 from lamella.model.limits import UNZIPPED_BYTES
+from lamella.model.mapping import EventSourceMapping
 from lamella.records.sqlite import open_records
 from lamella.runtimes.catalog import Catalog
 from lamella.sandbox import bubblewrap, cgroup
@@ -158,6 +164,15 @@ class Server:
         stack.push_async_callback(asyncio.to_thread, readying.close)
         readying.resume()
 
+        sources = Sources(AwsClients(settings.aws_endpoint), batches_to(dispatcher))
+        stack.push_async_callback(sources.close)
+        mappings = Mappings(
+            records=records,
+            changed=sources.changed,
+            look_at=sources.look_at,
+            now=lambda: datetime.now(UTC),
+        )
+        await sources.start(mappings)
         packages = Packages(
             blobs, trees, collecting, S3Source(settings.s3_endpoint, folders.staging).fetch
         )
@@ -177,6 +192,8 @@ class Server:
                 now=lambda: datetime.now(UTC),
             ),
             dispatcher=dispatcher,
+            mappings=mappings,
+            sources=sources,
         )
 
         def abort() -> None:
@@ -258,6 +275,23 @@ def clean(
     gone += collecting.collect_all()
     if gone:
         log.info("removed %d leftovers of an earlier server", gone)
+
+
+def batches_to(dispatcher: Dispatcher) -> Invoke:
+    """How pollers of queues invoke."""
+
+    async def invoke(mapping: EventSourceMapping, payload: bytes, trace: str | None) -> Outcome:
+        return await dispatcher.invoke(
+            mapping.account,
+            mapping.region,
+            mapping.function,
+            mapping.qualifier,
+            payload,
+            request_id=new_request_id(),
+            trace_id=trace,
+        )
+
+    return invoke
 
 
 def prepared(furnisher: Furnisher) -> Callable[[Function], None]:
