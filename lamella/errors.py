@@ -54,6 +54,33 @@ class UnknownOperation(ApiError):
     status = 404
 
 
+class UnknownTarget(UnknownOperation):
+    """``X-Amz-Target`` names no operation of the service."""
+
+    status = 400
+
+
+class UnknownAction(ApiError):
+    """``Action`` names no operation of the service."""
+
+    code = "InvalidAction"
+    status = 400
+
+
+class MissingAction(ApiError):
+    """A form without ``Action``."""
+
+    code = "MissingAction"
+    status = 400
+
+
+class MalformedInput(ApiError):
+    """A form that cannot be read as the operation's input."""
+
+    code = "MalformedInput"
+    status = 400
+
+
 class ValidationFailed(ApiError):
     """The request breaks constraints of the model; the message lists all of them."""
 

@@ -16,16 +16,19 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from lamella.api import body
 from lamella.api.access import AccessLog
-from lamella.api.auth import Auth, Request
+from lamella.api.auth import Auth, Request, credential
 from lamella.api.caller import Caller
 from lamella.api.contract import Contract, Operation
 from lamella.api.metrics import RequestMetrics
+from lamella.api.neighbourhood import PATH, Neighbourhood
 from lamella.api.pages import File, Pages
 from lamella.api.parse import parse_query
+from lamella.api.protocols.sent import Sent
 from lamella.api.registry import OnLoop, Plain, Served
 from lamella.api.serialise import Header, Response
 from lamella.api.services import Services
@@ -46,7 +49,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way; ``operation`` and ``subject`` are for the log."""
+    """One request on its way; ``operation`` and ``subject`` are for the log.
+
+    ``error`` writes errors (with the request's ID) where the protocol is not Lambda's.
+    """
 
     request_id: str
     method: str
@@ -56,6 +62,7 @@ class Exchange:
     scope: Scope
     operation: str = "Unknown"
     subject: str = ""
+    error: Callable[[ApiError, str], Response] | None = None
 
 
 class App:
@@ -70,6 +77,7 @@ class App:
         *,
         contract: Contract,
         served: Mapping[str, Served],
+        neighbours: Neighbourhood,
         services: Services,
         auth: Auth,
         pages: Pages,
@@ -89,6 +97,7 @@ class App:
             for name, function in served.items()
             if name not in self._on_loop
         }
+        self._neighbours = neighbours
         self._services = services
         self._auth = auth
         self._pages = pages
@@ -119,12 +128,12 @@ class App:
         try:
             answer = await self._answer(exchange, receive)
         except ApiError as error:
-            answer = self._contract.error(error)
+            answer = self._refusal(exchange, error)
         except body.Disconnected:
             return
         except Exception:  # the boundary: whatever happened, the client gets an answer
             log.exception("%s failed, request %s", exchange.operation, exchange.request_id)
-            answer = self._contract.error(unexpected(exchange.request_id))
+            answer = self._refusal(exchange, unexpected(exchange.request_id))
         status = await _send(answer, exchange, send)
         seconds = time.perf_counter() - started
         self._metrics.observe(exchange.operation, status, seconds)
@@ -135,6 +144,8 @@ class App:
     async def _answer(self, exchange: Exchange, receive: Receive) -> Response | File:
         found = self._contract.match(exchange.method, exchange.raw_path, exchange.query)
         if found is None:
+            if exchange.raw_path == PATH:
+                return await self._neighbour(exchange, receive)
             return await self._page(exchange)
         operation, labels = found
         name = exchange.operation = operation.name
@@ -167,6 +178,31 @@ class App:
             exchange.subject = str(request.get("FunctionName") or "")
         return operation.serialise(function(self._services, caller, request))
 
+    async def _neighbour(self, exchange: Exchange, receive: Receive) -> Response | File:
+        """The answer of a service beside Lambda."""
+        in_thread = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        scope = credential(self._signed(exchange))
+        sent = Sent(exchange.query, exchange.headers, b"")
+        neighbour = await in_thread(self._neighbours.find, scope, sent)
+        if neighbour is not None:
+            exchange.error = neighbour.error
+        content = await body.read(receive, exchange.headers, body.NEIGHBOUR)
+        sent = Sent(exchange.query, exchange.headers, content)
+        if neighbour is None:
+            neighbour = await in_thread(self._neighbours.find, scope, sent)
+            if neighbour is None:
+                return await self._page(exchange)
+            exchange.error = neighbour.error
+        caller = self._caller(exchange)
+        asked = await in_thread(neighbour.asked, sent)
+        exchange.operation = asked.name
+        return cast("Response", await asked.answer(self._services, caller, in_thread))
+
+    def _refusal(self, exchange: Exchange, error: ApiError) -> Response:
+        if exchange.error is not None:
+            return exchange.error(error, exchange.request_id)
+        return self._contract.error(error)
+
     async def _page(self, exchange: Exchange) -> Response | File:
         path = exchange.raw_path.decode("latin-1")
         page = await self._pages.answer(exchange.method, path, exchange.query)
@@ -175,17 +211,19 @@ class App:
         exchange.operation, answer = page
         return answer
 
+    @staticmethod
+    def _signed(exchange: Exchange) -> Request:
+        return Request(
+            exchange.method,
+            exchange.raw_path,
+            exchange.scope["query_string"],
+            exchange.query,
+            exchange.headers,
+        )
+
     def _caller(self, exchange: Exchange) -> Caller:
         scope = exchange.scope
-        identity = self._auth.identify(
-            Request(
-                exchange.method,
-                exchange.raw_path,
-                scope["query_string"],
-                exchange.query,
-                exchange.headers,
-            )
-        )
+        identity = self._auth.identify(self._signed(exchange))
         host = exchange.headers.get(b"host")
         address = host.decode("latin-1") if host else "{}:{}".format(*scope["server"])
         return Caller(

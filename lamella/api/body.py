@@ -20,6 +20,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _ZIP = limits.CREATE_FUNCTION_REQUEST_BYTES
 _PAYLOAD = limits.SYNC_REQUEST_BYTES
 DEFAULT = 1_048_576
+NEIGHBOUR = "POST /"  # any operation of a service beside Lambda
+_BATCH = 4_194_304  # PutLogEvents takes 1,048,576 bytes of messages, which JSON's escapes lengthen
 BY_OPERATION: Mapping[str, int] = {
     "CreateFunction": _ZIP,
     "UpdateFunctionCode": _ZIP,
@@ -28,6 +30,7 @@ BY_OPERATION: Mapping[str, int] = {
     "InvokeWithResponseStream": _PAYLOAD,
     "InvokeAsync": _PAYLOAD,
     "CheckpointDurableExecution": _PAYLOAD,
+    NEIGHBOUR: _BATCH,
 }
 DRAINED_AT_MOST = 268_435_456
 

@@ -312,6 +312,7 @@ _CLASSES = {
     r"\p{N}": r"\w",
     r"\p{Z}": " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
 }
+_DASH = re.compile(r"(\\[dsw])-(?!\])")
 
 
 def java_pattern(pattern: str) -> re.Pattern[str]:
@@ -321,5 +322,6 @@ def java_pattern(pattern: str) -> re.Pattern[str]:
         translated = translated.replace(java, python)
     if r"\p" in translated:
         raise ValueError(f"a character class of this pattern is not known: {pattern}")
-    # Java's \d, \s and \w are ASCII unless asked otherwise.
-    return re.compile(translated, 0 if translated != pattern else re.ASCII)
+    # Java's \d, \s and \w are ASCII unless asked otherwise, and a "-" behind one is itself.
+    flags = 0 if translated != pattern else re.ASCII
+    return re.compile(_DASH.sub(r"\1\-", translated), flags)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from lamella.api import links, server
+from lamella.api import links, neighbourhood, server
 from lamella.api.access import AccessLog
 from lamella.api.app import App, new_request_id
 from lamella.api.auth import NoAuth
@@ -259,6 +259,7 @@ def application(
     return App(
         contract=contract,
         served=registry(contract.operations, modules()),
+        neighbours=neighbourhood.Neighbourhood(neighbourhood.modules()),
         services=services,
         auth=NoAuth(),
         pages=Pages(metrics, signed, blobs),

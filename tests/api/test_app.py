@@ -32,6 +32,7 @@ from lamella.api.caller import Caller
 from lamella.api.contract import Contract
 from lamella.api.links import Links
 from lamella.api.metrics import RequestMetrics
+from lamella.api.neighbourhood import Neighbourhood
 from lamella.api.pages import Pages
 from lamella.api.registry import Served
 from lamella.api.server import config
@@ -125,6 +126,7 @@ class Running:
         app = App(
             contract=Contract.of_lambda(),
             served=SERVED,
+            neighbours=Neighbourhood(()),
             services=SERVICES,
             auth=NoAuth(),
             pages=Pages(metrics, self.links, blobs),

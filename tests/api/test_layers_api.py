@@ -30,6 +30,7 @@ from lamella.api.auth import NoAuth
 from lamella.api.contract import Contract
 from lamella.api.links import Links
 from lamella.api.metrics import RequestMetrics
+from lamella.api.neighbourhood import Neighbourhood
 from lamella.api.operations import layers as operations
 from lamella.api.pages import Pages
 from lamella.api.registry import registry
@@ -52,6 +53,7 @@ def serving(root: Path) -> Iterator[str]:
         app = App(
             contract=contract,
             served=registry(contract.operations, [operations]),
+            neighbours=Neighbourhood(()),
             services=cast("Services", parts),
             auth=NoAuth(),
             pages=Pages(metrics, links, on.blobs),

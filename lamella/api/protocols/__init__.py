@@ -1,0 +1,1 @@
+"""How services beside Lambda are spoken to: one module a protocol, each made from botocore's model."""
