@@ -125,6 +125,11 @@ class ResourceNotFound(ApiError):
     status = 404
 
 
+class CodeSigningConfigNotFound(ApiError):
+    code = "CodeSigningConfigNotFoundException"
+    status = 404
+
+
 class ResourceConflict(ApiError):
     code = "ResourceConflictException"
     status = 409

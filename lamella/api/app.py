@@ -29,6 +29,7 @@ from lamella.api.neighbourhood import PATH, Neighbourhood
 from lamella.api.pages import File, Pages
 from lamella.api.parse import parse_query
 from lamella.api.protocols.sent import Sent
+from lamella.api.reach import why_not
 from lamella.api.registry import OnLoop, Plain, Served
 from lamella.api.serialise import Header, Response
 from lamella.api.services import Services
@@ -40,7 +41,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Running = Callable[[], AbstractAsyncContextManager[Any]]
 
-COVERAGE_PAGE = "docs/api-coverage.md"
 THREADS = 32
 CHUNK_BYTES = 262_144
 
@@ -159,7 +159,7 @@ class App:
             return operation.serialise(await on_loop(self._services, caller, request))
         in_thread = self._in_thread.get(name)
         if in_thread is None:
-            raise NotBuilt(f"{name} is not built yet: {COVERAGE_PAGE} lists what is.")
+            raise NotBuilt(why_not(name))
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, self._work, in_thread, operation, labels, exchange, caller, content
         )

@@ -1,4 +1,4 @@
-"""The page of the docs that says which operations are built: written from the registry.
+"""The page of the docs that says how far each operation reaches: written from the code.
 
 ``python -m lamella.api.coverage > docs/api-coverage.md`` renews it; a test holds it true.
 """
@@ -7,32 +7,67 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from enum import StrEnum
 
 from lamella.api.contract import Contract
+from lamella.api.reach import REFUSED, STORED
 from lamella.api.registry import modules, registry
 
 _HEAD = """\
 # API coverage
 
-Every operation of Lambda's API (the service model 2015-03-31 of botocore) and whether Lamella
-serves it. Requests of all of them are routed, read and checked as AWS does it; one that is not
-built yet is answered with status 501, `NotImplementedException`, its name and this page.
+Every operation of Lambda's API (the service model 2015-03-31 of botocore) and how far Lamella
+serves it. Requests of all of them are routed, read and checked as AWS does it.
+
+- **built**: it does what AWS documents.
+- **stored**: its input is checked, kept and given back; the table says what does not come of it.
+- **refused**: it is answered with status 501, `NotImplementedException`, its name and the reason.
 
 This page is written by `python -m lamella.api.coverage`, from the code.
 """
+
+
+class Reach(StrEnum):
+    BUILT = "built"
+    STORED = "stored"
+    REFUSED = "refused"
+    MISSING = "501, not built yet"
+
+
+def reach(operation: str, built: Collection[str]) -> Reach:
+    """``built`` are the operations that a function serves."""
+    if operation in built:
+        return Reach.STORED if operation in STORED else Reach.BUILT
+    return Reach.REFUSED if operation in REFUSED else Reach.MISSING
 
 
 def page(contract: Contract, built: Collection[str]) -> str:
     """The page in Markdown: a count, and a row for each operation."""
     operations = [contract.operations[name] for name in sorted(contract.operations)]
     rows = [
-        f"| {'**' + each.name + '**' if each.name in built else each.name} "
-        f"| `{each.method} {each.request_uri}` | {'built' if each.name in built else '501'} |"
+        f"| {_named(each.name, built)} | `{each.method} {each.request_uri}` "
+        f"| {_told(each.name, built)} |"
         for each in operations
     ]
-    count = f"{len(built)} of {len(operations)} operations are built.\n"
-    table = "| operation | route | |\n|---|---|---|\n" + "\n".join(rows) + "\n"
-    return f"{_HEAD}\n{count}\n{table}"
+    return f"{_HEAD}\n{_count(contract, built)}\n\n| operation | route | |\n|---|---|---|\n" + (
+        "\n".join(rows) + "\n"
+    )
+
+
+def _named(operation: str, built: Collection[str]) -> str:
+    return f"**{operation}**" if operation in built else operation
+
+
+def _told(operation: str, built: Collection[str]) -> str:
+    reason = REFUSED.get(operation) or STORED.get(operation)
+    found = reach(operation, built)
+    return f"{found}: {reason}" if found in (Reach.STORED, Reach.REFUSED) else found
+
+
+def _count(contract: Contract, built: Collection[str]) -> str:
+    found = [reach(name, built) for name in contract.operations]
+    counted = (f"{found.count(each)} {each}" for each in Reach if each in found)
+    return f"Of {len(found)} operations: {'; '.join(counted)}."
 
 
 def current() -> str:

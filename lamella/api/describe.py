@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from lamella.layers.packages import code_sha256
@@ -39,7 +40,7 @@ def summary(function: Function, *, qualified: bool | None = None) -> dict[str, A
         "Description": function.description,
         "Timeout": function.timeout,
         "MemorySize": function.memory_size,
-        "LastModified": function.last_modified.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000",
+        "LastModified": moment(function.last_modified),
         "CodeSha256": code_sha256(function.code.digest),
         "Version": function.version,
         "TracingConfig": {"Mode": function.tracing_mode},
@@ -58,6 +59,11 @@ def summary(function: Function, *, qualified: bool | None = None) -> dict[str, A
             {"Arn": layer.arn, "CodeSize": layer.code_size} for layer in function.layers
         ]
     return described
+
+
+def moment(when: datetime) -> str:
+    """A time in UTC as AWS writes it in texts: ``2026-01-02T03:04:05.678+0000``."""
+    return when.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
 def code(function: Function, location: str) -> dict[str, Any]:

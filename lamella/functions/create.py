@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lamella.errors import ResourceConflict
-from lamella.functions import configure, rules
+from lamella.functions import configure, rules, signing, tags
 from lamella.functions.versions import snapshot
 from lamella.functions.workshop import Workshop, creating
 from lamella.layers.attach import check_unzipped
@@ -29,13 +29,18 @@ def create(
     """
     rules.check_package(request)
     rules.check_configuration(request)
-    rules.check_tags(request.get("Tags") or {})
+    tags.check(request.get("Tags") or {})
+    signed = request.get("CodeSigningConfigArn")
+    if signed:
+        signing.check(shop.records, account, region, signed)
     if shop.records.function(account, region, name, arn.LATEST) is not None:
         raise taken(name)
     source = rules.code_source(request["Code"])
     with shop.collecting.writing():
         layers = shop.attaching.resolve(account, region, request.get("Layers", ()))
         function = add(shop, (account, region, name), request, source, layers)
+        if signed:
+            signing.adopt(shop.records, function, signed)
     shop.changed(function)
     shop.readying.begin(function)
     return snapshot(shop, account, region, name, {}) if request.get("Publish") else function

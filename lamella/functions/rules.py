@@ -39,7 +39,6 @@ NO_LEVEL_OF_TEXT = (
 NOT_SERVED = {
     "AcceleratorConfig": "environments have no accelerators",
     "CapacityProviderConfig": "functions run on the machine of this server",
-    "CodeSigningConfigArn": "signatures of code are not checked",
     "DurableConfig": "durable executions are not built yet",
     "FileSystemConfigs": "environments have no network file systems; data that is only read can "
     "come in a layer, and /tmp can be written",
@@ -60,7 +59,6 @@ SNAP_START = frozenset(
     }
 )
 """Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes"""
-MOST_TAGS = 50
 
 RESERVED_NAMES = frozenset(
     {
@@ -105,11 +103,6 @@ def check_package(request: Mapping[str, Any]) -> None:
             "Runtime and Handler are mandatory parameters for functions created with deployment "
             "packages."
         )
-
-
-def check_tags(tags: Mapping[str, str]) -> None:
-    if len(tags) > MOST_TAGS:
-        raise InvalidParameterValue("Number of tags exceeds resource tag limit.")
 
 
 def check_configuration(request: Mapping[str, Any]) -> None:

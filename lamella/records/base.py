@@ -160,6 +160,23 @@ class Records(Protocol):
 
     def function_tags(self, account: str, region: str, name: str) -> Mapping[str, str]: ...
 
+    def change_function_tags(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        change: Callable[[Mapping[str, str]], Mapping[str, str]],
+    ) -> Mapping[str, str]:
+        """Replace a function's tags by ``change(tags)``, alone; what ``change`` raises passes through.
+
+        Raises ``KeyError`` if there is no function of that name.
+        """
+        ...
+
+    def function_count(self, account: str, region: str) -> int:
+        """How many functions there are; their versions do not count."""
+        ...
+
     # documents
 
     def document(self, at: DocumentKey) -> Mapping[str, Any] | None:

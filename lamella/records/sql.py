@@ -171,6 +171,20 @@ class SqlRecords:
         with self._read() as connection:
             return sql_functions.tags(connection, account, region, name)
 
+    def change_function_tags(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        change: Callable[[Mapping[str, str]], Mapping[str, str]],
+    ) -> Mapping[str, str]:
+        with self._write() as connection:
+            return sql_functions.change_tags(connection, account, region, name, change)
+
+    def function_count(self, account: str, region: str) -> int:
+        with self._read() as connection:
+            return sql_functions.count(connection, account, region)
+
     # documents
 
     def document(self, at: DocumentKey) -> Mapping[str, Any] | None:

@@ -52,13 +52,7 @@ def add(connection: Connection, function: Function, tags: Mapping[str, str]) -> 
     if _read(connection, *world, _LATEST) is not None:
         raise KeyError(function.function_arn)
     _insert(connection, function)
-    if tags:
-        account, region, name = world
-        connection.execute(
-            sa.insert(function_tags).values(
-                account=account, region=region, name=name, tags=dict(tags)
-            )
-        )
+    _set_tags(connection, *world, tags)
 
 
 def read(
@@ -164,13 +158,7 @@ def remove(connection: Connection, account: str, region: str, name: str) -> bool
         sa.select(functions.c.number).where(*_key(account, region, name))
     ).scalars()
     gone = [_remove_number(connection, account, region, name, number) for number in list(numbers)]
-    connection.execute(
-        sa.delete(function_tags).where(
-            function_tags.c.account == account,
-            function_tags.c.region == region,
-            function_tags.c.name == name,
-        )
-    )
+    _set_tags(connection, account, region, name, {})
     return any(gone)
 
 
@@ -185,13 +173,35 @@ def remove_version(
 
 def tags(connection: Connection, account: str, region: str, name: str) -> Mapping[str, str]:
     found = connection.execute(
-        sa.select(function_tags.c.tags).where(
-            function_tags.c.account == account,
-            function_tags.c.region == region,
-            function_tags.c.name == name,
-        )
+        sa.select(function_tags.c.tags).where(*_tags_of(account, region, name))
     ).scalar_one_or_none()
     return {} if found is None else dict(found)
+
+
+def change_tags(
+    connection: Connection,
+    account: str,
+    region: str,
+    name: str,
+    change: Callable[[Mapping[str, str]], Mapping[str, str]],
+) -> Mapping[str, str]:
+    # the function's row is the lock: changes of tags follow each other
+    if _read(connection, account, region, name, _LATEST, for_update=True) is None:
+        raise KeyError((account, region, name))
+    after = change(tags(connection, account, region, name))
+    _set_tags(connection, account, region, name, after)
+    return after
+
+
+def count(connection: Connection, account: str, region: str) -> int:
+    found = connection.execute(
+        sa.select(sa.func.count()).where(
+            functions.c.account == account,
+            functions.c.region == region,
+            functions.c.number == _LATEST,
+        )
+    ).scalar_one()
+    return int(found)
 
 
 def storage(connection: Connection, account: str, region: str) -> int:
@@ -245,6 +255,26 @@ def _remove_number(
         sa.delete(functions).where(*_key(account, region, name), functions.c.number == number)
     )
     return gone.rowcount > 0
+
+
+def _set_tags(
+    connection: Connection, account: str, region: str, name: str, tags: Mapping[str, str]
+) -> None:
+    connection.execute(sa.delete(function_tags).where(*_tags_of(account, region, name)))
+    if tags:
+        connection.execute(
+            sa.insert(function_tags).values(
+                account=account, region=region, name=name, tags=dict(tags)
+            )
+        )
+
+
+def _tags_of(account: str, region: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        function_tags.c.account == account,
+        function_tags.c.region == region,
+        function_tags.c.name == name,
+    )
 
 
 def _last_published(

@@ -34,6 +34,7 @@ from lamella.api.links import Links
 from lamella.api.metrics import RequestMetrics
 from lamella.api.neighbourhood import Neighbourhood
 from lamella.api.pages import Pages
+from lamella.api.reach import why_not
 from lamella.api.registry import Served
 from lamella.api.server import config
 from lamella.api.services import Services
@@ -279,7 +280,7 @@ def test_an_operation_that_is_not_built_says_so(client: Any, name: str) -> None:
     answer = refused.value.response
     assert answer["Error"] == {
         "Code": "NotImplementedException",
-        "Message": f"{name} is not built yet: docs/api-coverage.md lists what is.",
+        "Message": why_not(name),
     }
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 501
 

@@ -34,6 +34,29 @@ class TestFunctions:
             assert records.function(ACCOUNT, REGION, name, version) is None
         assert records.function_tags(ACCOUNT, REGION, "other") == {}
 
+    def test_tags_are_changed_alone(self, records: Records) -> None:
+        records.add_function(a_function(), {"team": "core"})
+        after = records.change_function_tags(
+            ACCOUNT, REGION, "fn", lambda tags: {**tags, "env": "dev"}
+        )
+        assert (
+            after == records.function_tags(ACCOUNT, REGION, "fn") == {"team": "core", "env": "dev"}
+        )
+        assert records.change_function_tags(ACCOUNT, REGION, "fn", lambda tags: {}) == {}
+        assert records.function_tags(ACCOUNT, REGION, "fn") == {}
+
+    def test_only_tags_of_a_function_that_is_there_are_changed(self, records: Records) -> None:
+        with pytest.raises(KeyError):
+            records.change_function_tags(ACCOUNT, REGION, "fn", lambda tags: {"a": "b"})
+
+    def test_functions_are_counted_without_their_versions(self, records: Records) -> None:
+        assert records.function_count(ACCOUNT, REGION) == 0
+        records.add_function(a_function(), {})
+        records.add_function(a_function("other"), {})
+        publish(records)
+        assert records.function_count(ACCOUNT, REGION) == 2
+        assert records.function_count(ACCOUNT, "us-east-1") == 0
+
     def test_a_name_is_added_once(self, records: Records) -> None:
         records.add_function(a_function(), {})
         with pytest.raises(KeyError):

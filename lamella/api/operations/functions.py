@@ -10,7 +10,7 @@ from lamella.api.caller import Caller
 from lamella.api.describe import code, configuration, summary
 from lamella.api.services import Services
 from lamella.errors import InvalidParameterValue
-from lamella.functions import lookup
+from lamella.functions import account, lookup
 from lamella.functions.create import create
 from lamella.functions.delete import delete
 from lamella.functions.update import update_code, update_configuration
@@ -66,6 +66,7 @@ def get_function(services: Services, caller: Caller, request: Request) -> dict[s
         "Configuration": configuration(function, qualified=qualified),
         "Code": code(function, location),
         "Tags": dict(tags) or None,
+        "Concurrency": _concurrency(services, function),
     }
 
 
@@ -110,6 +111,14 @@ def _find(
         services.workshop.records, caller.account, caller.region, ref.name, ref.qualifier
     )
     return function, ref.qualifier is not None
+
+
+def _concurrency(services: Services, function: Function) -> dict[str, int] | None:
+    """What is reserved for the function; None without."""
+    reserved = account.reserved(
+        services.workshop.records, function.account, function.region, function.name
+    )
+    return None if reserved is None else {"ReservedConcurrentExecutions": reserved}
 
 
 def _functions(

@@ -1,14 +1,24 @@
-"""The page that lists what is built is true."""
+"""The page that lists how far operations reach is true."""
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from lamella.api.app import COVERAGE_PAGE
+import pytest
+from botocore import xform_name
+
 from lamella.api.contract import Contract
-from lamella.api.coverage import current, page
+from lamella.api.coverage import Reach, current, page, reach
+from lamella.api.reach import COVERAGE_PAGE, REFUSED, STORED, why_not
+from lamella.api.registry import modules, registry
 
 ROOT = Path(__file__).parents[3]
+CONTRACT = Contract.of_lambda()
+BUILT = registry(CONTRACT.operations, modules())
+ROW = re.compile(r"\| (?:\*\*)?(\w+)(?:\*\*)? \| `[A-Z]+ \S+` \| (.+) \|")
 
 
 def test_the_page_is_what_the_code_says() -> None:
@@ -17,10 +27,52 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 def test_every_operation_has_a_row() -> None:
-    contract = Contract.of_lambda()
-    rows = [line for line in page(contract, {"Invoke"}).splitlines() if line.startswith("| ")]
-    assert len(rows) == len(contract.operations) + 1
-    built = [row for row in rows if row.endswith("| built |")]
-    assert built == [
-        "| **Invoke** | `POST /2015-03-31/functions/{FunctionName}/invocations` | built |"
-    ]
+    rows = [found[1] for found in ROW.finditer(page(CONTRACT, {"Invoke"}))]
+    assert rows == sorted(CONTRACT.operations)
+
+
+@pytest.mark.parametrize("name", sorted(CONTRACT.operations))
+def test_each_row_says_what_the_code_does(name: str) -> None:
+    said = dict(ROW.findall(page(CONTRACT, BUILT)))[name]
+    if name in BUILT:
+        assert name not in REFUSED
+        assert said == (f"stored: {STORED[name]}" if name in STORED else "built")
+    else:
+        assert name not in STORED
+        assert said == (f"refused: {REFUSED[name]}" if name in REFUSED else Reach.MISSING)
+
+
+def test_the_tables_name_operations() -> None:
+    assert set(CONTRACT.operations) >= STORED.keys() | REFUSED.keys()
+    assert not STORED.keys() & REFUSED.keys()
+
+
+def test_what_is_not_served_says_why() -> None:
+    assert why_not("GetCapacityProvider") == (
+        "GetCapacityProvider is not served: functions run on the machine of this server, so there "
+        "are no capacity providers. docs/api-coverage.md lists what is."
+    )
+
+
+def test_reach_is_one_of_four() -> None:
+    assert reach("Invoke", {"Invoke"}) is Reach.BUILT
+    assert reach("CreateCodeSigningConfig", {"CreateCodeSigningConfig"}) is Reach.STORED
+    assert reach("GetCapacityProvider", ()) is Reach.REFUSED
+    assert reach("Invoke", ()) is Reach.MISSING
+
+
+def called() -> Iterator[str]:
+    """Every name that the tests of the API take from an object, or give to a paginator."""
+    for folder in ("api", "e2e"):
+        for file in (ROOT / "tests" / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Attribute):
+                    yield node.attr
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def test_every_operation_is_called_by_a_test() -> None:
+    names = set(called())
+    untested = [name for name in sorted(BUILT) if xform_name(name) not in names]
+    assert untested == []

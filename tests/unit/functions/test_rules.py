@@ -146,11 +146,6 @@ class TestServed:
             'request or change the LogFormat to "JSON" and try again.'
         )
 
-    def test_fifty_tags_pass_and_one_more_does_not(self) -> None:
-        rules.check_tags({str(number): "" for number in range(50)})
-        too_many = {str(number): "" for number in range(51)}
-        assert refused(rules.check_tags, too_many) == "Number of tags exceeds resource tag limit."
-
 
 class TestCodeSource:
     def test_a_zip_in_the_request(self) -> None:
