@@ -152,7 +152,7 @@ class App:
         if labels:
             exchange.subject = labels[0]
         content = await body.read(receive, exchange.headers, name)
-        caller = self._caller(exchange)
+        caller = await self._caller(exchange, content)
         on_loop = self._on_loop.get(name)
         if on_loop is not None:
             request = operation.read(labels, exchange.query, exchange.headers, content)
@@ -193,7 +193,7 @@ class App:
             if neighbour is None:
                 return await self._page(exchange)
             exchange.error = neighbour.error
-        caller = self._caller(exchange)
+        caller = await self._caller(exchange, content)
         asked = await in_thread(neighbour.asked, sent)
         exchange.operation = asked.name
         return cast("Response", await asked.answer(self._services, caller, in_thread))
@@ -219,11 +219,12 @@ class App:
             exchange.scope["query_string"],
             exchange.query,
             exchange.headers,
+            exchange.scope["headers"],
         )
 
-    def _caller(self, exchange: Exchange) -> Caller:
+    async def _caller(self, exchange: Exchange, content: bytes) -> Caller:
         scope = exchange.scope
-        identity = self._auth.identify(self._signed(exchange))
+        identity = await self._auth.identify(self._signed(exchange), content)
         host = exchange.headers.get(b"host")
         address = host.decode("latin-1") if host else "{}:{}".format(*scope["server"])
         return Caller(
@@ -232,6 +233,7 @@ class App:
             f"{scope['scheme']}://{address}",
             exchange.request_id,
             identity.principal_arn,
+            identity.access_key,
         )
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -10,7 +10,8 @@ class Caller:
     """One request's caller.
 
     ``endpoint`` is the address the client used (``http://host:port``), for links in answers;
-    ``request_id`` is a UUID, sent back as ``x-amzn-RequestId``.
+    ``request_id`` is a UUID, sent back as ``x-amzn-RequestId``; ``access_key`` is the id of the
+    key that vouches for the caller, "" where none does.
     """
 
     account: str
@@ -18,3 +19,4 @@ class Caller:
     endpoint: str
     request_id: str
     principal_arn: str
+    access_key: str = ""

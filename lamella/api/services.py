@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lamella.accounts.sessions import Sessions
 from lamella.api.links import Links
 from lamella.functions.mappings import Mappings
 from lamella.functions.workshop import Workshop
@@ -24,3 +25,4 @@ class Services:
     dispatcher: Dispatcher
     mappings: Mappings
     sources: Sources
+    sessions: Sessions

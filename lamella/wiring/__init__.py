@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from lamella.accounts.sessions import Sessions
 from lamella.api import links, neighbourhood, server
 from lamella.api.access import AccessLog
 from lamella.api.app import App, new_request_id
@@ -194,6 +195,7 @@ class Server:
             dispatcher=dispatcher,
             mappings=mappings,
             sources=sources,
+            sessions=Sessions(links.key_at(folders.root / "session.key"), time.time),
         )
 
         def abort() -> None:
@@ -261,7 +263,7 @@ def application(
         served=registry(contract.operations, modules()),
         neighbours=neighbourhood.Neighbourhood(neighbourhood.modules()),
         services=services,
-        auth=NoAuth(),
+        auth=NoAuth(services.sessions),
         pages=Pages(metrics, signed, blobs),
         access=AccessLog(sys.stderr, settings.log_format),
         metrics=metrics,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from lamella.accounts.sessions import Sessions
 from lamella.api.auth import Identity, NoAuth, Request
 
+TOKEN = b"x-amz-security-token"
+SESSIONS = Sessions(b"k" * 32, lambda: 0)
 HEADER = (
     b"AWS4-HMAC-SHA256 Credential=%s/20260101/%s/lambda/aws4_request, "
     b"SignedHeaders=host;x-amz-date, Signature=00"
@@ -14,7 +19,9 @@ HEADER = (
 
 def identified(header: bytes = b"", query: dict[str, list[str]] | None = None) -> Identity:
     headers = {b"authorization": header} if header else {}
-    return NoAuth().identify(Request("GET", b"/", b"", query or {}, headers))
+    return asyncio.run(
+        NoAuth(SESSIONS).identify(Request("GET", b"/", b"", query or {}, headers), b"")
+    )
 
 
 def test_the_region_is_that_of_the_credential_scope() -> None:
@@ -37,3 +44,22 @@ def test_an_access_key_of_twelve_digits_is_the_account() -> None:
 @pytest.mark.parametrize("header", [b"", b"Bearer x", b"Credential=", HEADER % (b"A", b"EU/../x")])
 def test_without_a_scope_the_region_is_the_default(header: bytes) -> None:
     assert identified(header).region == "us-east-1"
+
+
+def test_a_session_is_believed_in_header_and_query() -> None:
+    role = "arn:aws:iam::123456789012:role/r"
+    token = SESSIONS.issue("123456789012", role, "s", 900).session_token
+    header = HEADER % (b"ASIA", b"eu-west-1")
+    request = Request("GET", b"/", b"", {}, {b"authorization": header, TOKEN: token.encode()})
+    expected = Identity("123456789012", "eu-west-1", "arn:aws:sts::123456789012:assumed-role/r/s")
+    assert asyncio.run(NoAuth(SESSIONS).identify(request, b"")) == expected
+    query = {
+        "X-Amz-Credential": ["ASIA/20260101/eu-west-1/lambda/aws4_request"],
+        "X-Amz-Security-Token": [token],
+    }
+    assert identified(query=query) == expected
+
+
+def test_a_token_that_was_not_issued_here_changes_nothing() -> None:
+    request = Request("GET", b"/", b"", {}, {TOKEN: b"FwoGZXIvYXdzE"})
+    assert asyncio.run(NoAuth(SESSIONS).identify(request, b"")).account == "000000000000"

@@ -1,0 +1,1 @@
+"""Who there is: access keys and their policies, sessions, organizations."""
