@@ -18,7 +18,7 @@ from lamella.errors import (
     ResourceInUse,
     ResourceNotFound,
 )
-from lamella.functions import lookup
+from lamella.functions import lookup, tags
 from lamella.functions.mapping_rules import check_batch, service_of, settings
 from lamella.model.document import DocumentKey, Kind
 from lamella.model.mapping import (
@@ -67,9 +67,13 @@ class Mappings:
             last_modified=self.now(),
             settings=settings(service, request),
         )
+        its_tags = request.get("Tags") or {}
+        tags.check(its_tags)
         self._check(mapping)
         self._check_alone(mapping)
         self._write(mapping, lambda before: mapping)
+        if its_tags:
+            tags.change(self.records, _tagged(mapping), lambda before: its_tags)
         return mapping
 
     def get(self, account: str, region: str, identifier: str) -> EventSourceMapping:
@@ -163,7 +167,9 @@ class Mappings:
                 return None
             return to_document(done.settled())
 
-        self.records.change_document(_key(done.account, done.region, done.uuid), settled)
+        left = self.records.change_document(_key(done.account, done.region, done.uuid), settled)
+        if left is None:
+            tags.forget(self.records, _tagged(done))
 
     def _free(self, account: str, region: str, identifier: str, verb: str) -> EventSourceMapping:
         mapping = self.get(account, region, identifier)
@@ -222,6 +228,10 @@ class Mappings:
         assert kept is not None
         self.changed(identifier)
         return from_document(account, region, identifier, kept)
+
+
+def _tagged(mapping: EventSourceMapping) -> tags.Resource:
+    return tags.resource(mapping.account, mapping.region, mapping.arn)
 
 
 def _key(account: str, region: str, identifier: str) -> DocumentKey:

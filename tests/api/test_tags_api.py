@@ -8,9 +8,11 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from tests.api.functions import ACCOUNT, REGION, active, arn, invalid, missing, refusal
+from tests.e2e.queues import until
 from tests.e2e.server import Cloud
 
 PROFILE = "arn:aws:signer:eu-west-1:000000000000:/signing-profiles/p/abcdefghij"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:a-queue"
 NOTHING_THERE = (404, "ResourceNotFoundException", "The resource you requested does not exist.")
 NO_MAPPING = (
     f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:01234567-89ab-cdef-0123-456789abcdef"
@@ -30,7 +32,15 @@ def config(cloud: Cloud) -> str:
     return str(answer["CodeSigningConfig"]["CodeSigningConfigArn"])
 
 
-@pytest.fixture(params=["function", "config"])
+@pytest.fixture(scope="module")
+def mapping(cloud: Cloud, function: str) -> str:
+    answer = cloud.client.create_event_source_mapping(
+        FunctionName=function, EventSourceArn=QUEUE, Tags={"team": "core"}
+    )
+    return str(answer["EventSourceMappingArn"])
+
+
+@pytest.fixture(params=["function", "config", "mapping"])
 def resource(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param))
 
@@ -133,6 +143,22 @@ def test_tags_go_with_what_they_are_on(cloud: Cloud, config: str) -> None:
     cloud.client.delete_function(FunctionName=name)
     assert refusal(cloud.client.list_tags, Resource=arn(name)) == missing(name)
     assert tags(cloud, arn(active(cloud, name))) == {}
+
+
+def test_a_mapping_that_is_deleted_takes_its_tags_along(cloud: Cloud) -> None:
+    mapping = cloud.client.create_event_source_mapping(
+        FunctionName=active(cloud), EventSourceArn=QUEUE, Tags={"a": "b"}
+    )
+    cloud.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+    def is_gone() -> bool:
+        try:
+            cloud.client.list_tags(Resource=mapping["EventSourceMappingArn"])
+        except cloud.client.exceptions.ResourceNotFoundException:
+            return True
+        return False
+
+    until(is_gone)
 
 
 def test_a_function_is_created_with_no_more_than_it_may_have(cloud: Cloud) -> None:
