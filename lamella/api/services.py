@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lamella.accounts.sessions import Sessions
 from lamella.api.links import Links
+from lamella.functions.aliases import Aliases
 from lamella.functions.mappings import Mappings
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
@@ -23,6 +24,7 @@ class Services:
     links: Links
     workshop: Workshop
     dispatcher: Dispatcher
+    aliases: Aliases
     mappings: Mappings
     sources: Sources
     sessions: Sessions

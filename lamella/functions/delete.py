@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html
 from __future__ import annotations
 
 from lamella.errors import InvalidParameterValue
+from lamella.functions.aliases import check_unused
 from lamella.functions.lookup import is_alias
 from lamella.functions.ready import digests
 from lamella.functions.workshop import Workshop, not_found
@@ -18,7 +19,8 @@ PAGE = 1_000
 def delete(shop: Workshop, account: str, region: str, name: str, qualifier: str | None) -> None:
     """Delete a version, or without ``qualifier`` the function; what is made ready ends by itself.
 
-    Raises ResourceNotFound if there is no such function; a version may be gone already.
+    Raises ResourceNotFound if there is no such function; a version may be gone already. Raises
+    ResourceConflict for a version that an alias stands for.
     """
     if is_alias(qualifier):
         raise InvalidParameterValue("Deletion of aliases is not currently supported.")
@@ -33,7 +35,10 @@ def delete(shop: Workshop, account: str, region: str, name: str, qualifier: str 
         shop.records.remove_function(account, region, name)
     else:
         gone = [each for each in gone if each.version == qualifier]
-        shop.records.remove_function_version(account, region, name, qualifier)
+        where = (account, region, name)
+        shop.records.remove_function_version(
+            *where, qualifier, lambda: check_unused(shop.records, where, qualifier)
+        )
     for function in gone:
         shop.changed(function)
     shop.collecting.collect(set().union(*(digests(function) for function in gone)))

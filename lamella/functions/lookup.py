@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lamella.errors import ResourceNotFound
+from lamella.functions import aliases
 from lamella.functions.workshop import not_found
 from lamella.model import arn
+from lamella.model.alias import Alias
 from lamella.model.function import Function
 from lamella.records.base import Records
 
@@ -12,10 +13,17 @@ from lamella.records.base import Records
 def resolve(
     records: Records, account: str, region: str, name: str, qualifier: str | None
 ) -> Function:
-    """The version that is meant. Raises ResourceNotFound."""
-    function = None
-    if not is_alias(qualifier):
-        function = records.function(account, region, name, qualifier or arn.LATEST)
+    """The version that is meant; an alias means the first of its versions.
+
+    Raises ResourceNotFound.
+    """
+    version = qualifier or arn.LATEST
+    if is_alias(version):
+        found = aliases.read(records, (account, region, name), version)
+        if found is None:
+            raise not_found(account, region, name, qualifier)
+        version = found.version
+    function = records.function(account, region, name, version)
     if function is None:
         raise not_found(account, region, name, qualifier)
     return function
@@ -29,10 +37,19 @@ def invoked(
     records: Records, account: str, region: str, name: str, qualifier: str | None
 ) -> Function:
     """`resolve` for an invocation, to which AWS answers otherwise where an alias is missing."""
-    if is_alias(qualifier) and records.function(account, region, name, arn.LATEST) is not None:
-        alias = arn.function(account, region, name, qualifier)
-        raise ResourceNotFound(f"Cannot find alias arn: {alias}")
+    if qualifier is not None and is_alias(qualifier):
+        alias(records, account, region, name, qualifier)
     return resolve(records, account, region, name, qualifier)
+
+
+def alias(records: Records, account: str, region: str, name: str, qualifier: str) -> Alias:
+    """Raises ResourceNotFound, of the function or of the alias."""
+    found = aliases.read(records, (account, region, name), qualifier)
+    if found is not None:
+        return found
+    if records.function(account, region, name, arn.LATEST) is None:
+        raise not_found(account, region, name, qualifier)
+    raise aliases.missing((account, region, name), qualifier)
 
 
 def is_alias(qualifier: str | None) -> bool:

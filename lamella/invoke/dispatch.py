@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,17 +16,21 @@ from concurrent.futures import Future
 
 import orjson
 
-from lamella.errors import InvalidRequestContent, SandboxFailed, ServiceError
+from lamella.errors import InvalidRequestContent, ResourceNotFound, SandboxFailed, ServiceError
+from lamella.functions.lookup import is_alias
 from lamella.functions.workshop import WAIT_SECONDS
 from lamella.invoke import report
 from lamella.invoke.environment import Answer, Call
 from lamella.invoke.pool import Key, Pool, Shelf
 from lamella.model import arn
+from lamella.model.alias import Alias
 from lamella.model.function import Function
 from lamella.model.invocation import Outcome
 
 Resolve = Callable[[str, str, str, str | None], Function]
-"""Account, region, name and qualifier to a version that is ready to run; blocking."""
+"""Account, region, name and version to a version that is ready to run; blocking."""
+Route = Callable[[str, str, str, str], Alias]
+"""Account, region, name and alias to what the alias stands for; blocking."""
 
 ON_LOOP_BYTES = 262_144
 """A payload up to this size is checked on the event loop (under a millisecond)."""
@@ -37,13 +42,16 @@ class Dispatcher:
     def __init__(
         self,
         resolve: Resolve,
+        route: Route,
         pool: Pool,
         pending: Callable[[Key], Future[None] | None] = lambda key: None,
     ) -> None:
         self._resolve = resolve
+        self._route = route
         self._pending = pending
         self._pool = pool
         self._shelves: dict[tuple[str, str, str, str | None], Shelf] = {}
+        self._aliases: dict[Key, Alias] = {}
         self._changes: Counter[tuple[str, str, str]] = Counter()
 
     async def invoke(
@@ -106,6 +114,8 @@ class Dispatcher:
         key = (account, region, name, qualifier)
         shelf = self._shelves.get(key)
         while shelf is None or shelf.retired:
+            if qualifier is not None and is_alias(qualifier):
+                return await self._shelf_behind((account, region, name, qualifier))
             await self._made_ready((account, region, name, qualifier or arn.LATEST))
             changes = self._changes[key[:3]]
             function = await asyncio.to_thread(self._resolve, *key)
@@ -113,6 +123,22 @@ class Dispatcher:
             if changes == self._changes[key[:3]]:
                 shelf = self._shelves[key] = self._pool.shelf(function)
         return shelf
+
+    async def _shelf_behind(self, key: Key) -> Shelf:
+        """The shelf of the version to which this one invocation of an alias goes."""
+        while True:
+            alias = self._aliases.get(key)
+            while alias is None:
+                changes = self._changes[key[:3]]
+                found = await asyncio.to_thread(self._route, *key)
+                if changes == self._changes[key[:3]]:
+                    alias = self._aliases[key] = found
+            try:
+                return await self._shelf(*key[:3], alias.choose(random.random()))
+            except ResourceNotFound:
+                # The version went after the alias had been moved away from it.
+                if self._aliases.get(key) is alias:
+                    raise
 
     async def _made_ready(self, key: Key) -> None:
         """Wait for an update under way without holding a thread, which others need to start."""
@@ -123,10 +149,17 @@ class Dispatcher:
     def forget(self, key: Key) -> None:
         """A version changed: the next invocation resolves it anew. Call on the event loop."""
         self._pool.forget(key)
-        self._changes[key[:3]] += 1
+        self.reroute(*key[:3])
         gone = [each for each in self._shelves if each[:3] == key[:3]]
         for each in gone:
             del self._shelves[each]
+
+    def reroute(self, account: str, region: str, name: str) -> None:
+        """Aliases of a function changed: the next invocation asks what they stand for."""
+        self._changes[account, region, name] += 1
+        gone = [each for each in self._aliases if each[:3] == (account, region, name)]
+        for each in gone:
+            del self._aliases[each]
 
 
 async def check_payload(payload: bytes) -> None:

@@ -10,6 +10,7 @@ from lamella.functions.ready import Readying, kept, key_of, reason
 from lamella.functions.workshop import WAIT_SECONDS, busy
 from lamella.invoke.furnish import Furnisher
 from lamella.layers.collect import Collecting
+from lamella.model.alias import Alias
 from lamella.model.function import Function, State
 from lamella.records.base import Records
 
@@ -39,6 +40,10 @@ class Resolver:
                 if current:
                     self._prepare(function)
                     return function
+
+    def alias(self, account: str, region: str, name: str, alias: str) -> Alias:
+        """What an alias stands for now. Raises ResourceNotFound."""
+        return lookup.alias(self._records, account, region, name, alias)
 
     def _active(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
         function = lookup.invoked(self._records, account, region, name, qualifier)

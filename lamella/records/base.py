@@ -154,8 +154,22 @@ class Records(Protocol):
         """Remove a function with its versions, tags and documents; False if it was not there."""
         ...
 
-    def remove_function_version(self, account: str, region: str, name: str, version: str) -> bool:
-        """Remove one published version and its documents; False if it was not there."""
+    def remove_function_version(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        version: str,
+        check: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Remove one published version and its documents; False if it was not there.
+
+        ``check`` is asked first, alone; what it raises leaves everything as it was.
+        """
+        ...
+
+    def remove_alias(self, account: str, region: str, name: str, alias: str) -> None:
+        """Remove an alias, and the other documents of its function that are kept by its name."""
         ...
 
     def function_tags(self, account: str, region: str, name: str) -> Mapping[str, str]: ...

@@ -162,10 +162,22 @@ class SqlRecords:
             sql_documents.remove_of_function(connection, account, region, name)
             return sql_functions.remove(connection, account, region, name)
 
-    def remove_function_version(self, account: str, region: str, name: str, version: str) -> bool:
+    def remove_function_version(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        version: str,
+        check: Callable[[], None] = lambda: None,
+    ) -> bool:
         with self._write() as connection:
+            check()
             sql_documents.remove_of_function(connection, account, region, name, version)
             return sql_functions.remove_version(connection, account, region, name, version)
+
+    def remove_alias(self, account: str, region: str, name: str, alias: str) -> None:
+        with self._write() as connection:
+            sql_documents.remove_of_function(connection, account, region, name, alias)
 
     def function_tags(self, account: str, region: str, name: str) -> Mapping[str, str]:
         with self._read() as connection:

@@ -31,6 +31,7 @@ from lamella.api.services import Services
 from lamella.blobs.disk import DiskBlobs
 from lamella.config import Settings
 from lamella.errors import HostError, RuntimeMissing
+from lamella.functions.aliases import Aliases
 from lamella.functions.mappings import Mappings
 from lamella.functions.ready import Readying, key_of
 from lamella.functions.workshop import Workshop
@@ -158,10 +159,12 @@ class Server:
         def changed(function: Function) -> None:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
 
+        def rerouted(account: str, region: str, name: str) -> None:
+            loop.call_soon_threadsafe(dispatcher.reroute, account, region, name)
+
         readying = Readying(records, collecting, prepared(furnisher), changed)
-        dispatcher = Dispatcher(
-            Resolver(records, collecting, readying, furnisher), pool, readying.pending
-        )
+        resolver = Resolver(records, collecting, readying, furnisher)
+        dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending)
         stack.push_async_callback(asyncio.to_thread, readying.close)
         readying.resume()
 
@@ -193,6 +196,7 @@ class Server:
                 now=lambda: datetime.now(UTC),
             ),
             dispatcher=dispatcher,
+            aliases=Aliases(records, rerouted),
             mappings=mappings,
             sources=sources,
             sessions=Sessions(links.key_at(folders.root / "session.key"), time.time),

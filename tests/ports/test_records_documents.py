@@ -120,3 +120,33 @@ def test_what_belongs_to_a_version_goes_with_it(records: Records) -> None:
     records.remove_function_version(ACCOUNT, REGION, "f", "1")
     left = records.documents(Kind.PROVISIONED, ACCOUNT, REGION, "f", after=None, limit=9)
     assert [row.at.key for row in left.rows] == ["2"]
+
+
+def test_a_version_that_its_check_holds_keeps_its_documents(records: Records) -> None:
+    records.add_function(a_function("f"), {})
+    at = DocumentKey(Kind.PROVISIONED, ACCOUNT, REGION, "f", "1")
+    put(records, at, {})
+
+    def refuse() -> None:
+        assert records.document(at) == {}, "a check may ask the records"
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        records.remove_function_version(ACCOUNT, REGION, "f", "1", refuse)
+    assert records.document(at) == {}
+
+
+def test_what_is_kept_by_an_alias_goes_with_it(records: Records) -> None:
+    for name in ("f", "g"):
+        records.add_function(a_function(name), {})
+        for alias in ("live", "test"):
+            for kind in (Kind.ALIAS, Kind.URL):
+                put(records, DocumentKey(kind, ACCOUNT, REGION, name, alias), {})
+    records.remove_alias(ACCOUNT, REGION, "f", "live")
+    for kind in (Kind.ALIAS, Kind.URL):
+        left = records.documents(kind, ACCOUNT, REGION, after=None, limit=9)
+        assert [(row.at.name, row.at.key) for row in left.rows] == [
+            ("f", "test"),
+            ("g", "live"),
+            ("g", "test"),
+        ]

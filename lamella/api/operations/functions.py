@@ -54,16 +54,17 @@ def delete_function(services: Services, caller: Caller, request: Request) -> dic
 def get_function_configuration(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    function, qualified = _find(services, caller, request, "GetFunctionConfiguration")
-    return configuration(function, qualified=qualified)
+    ref = _ref(caller, request, "GetFunctionConfiguration")
+    return _as_asked(_find(services, caller, ref), ref)
 
 
 def get_function(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
-    function, qualified = _find(services, caller, request, "GetFunction")
+    ref = _ref(caller, request, "GetFunction")
+    function = _find(services, caller, ref)
     location = services.links.url(caller.endpoint, function.code.digest)
     tags = services.workshop.records.function_tags(caller.account, caller.region, function.name)
     return {
-        "Configuration": configuration(function, qualified=qualified),
+        "Configuration": _as_asked(function, ref),
         "Code": code(function, location),
         "Tags": dict(tags) or None,
         "Concurrency": _concurrency(services, function),
@@ -102,15 +103,15 @@ def _latest(caller: Caller, request: Request, action: str) -> tuple[str, str, st
     return caller.account, caller.region, ref.name
 
 
-def _find(
-    services: Services, caller: Caller, request: Request, action: str
-) -> tuple[Function, bool]:
-    """The version that is asked for, and whether it was asked for by a qualifier."""
-    ref = _ref(caller, request, action)
-    function = lookup.resolve(
-        services.workshop.records, caller.account, caller.region, ref.name, ref.qualifier
-    )
-    return function, ref.qualifier is not None
+def _find(services: Services, caller: Caller, ref: names.FunctionRef) -> Function:
+    records = services.workshop.records
+    return lookup.resolve(records, caller.account, caller.region, ref.name, ref.qualifier)
+
+
+def _as_asked(function: Function, ref: names.FunctionRef) -> dict[str, Any]:
+    """The configuration under the ARN that was asked for, which may be an alias's."""
+    asked = arn.function(function.account, function.region, function.name, ref.qualifier)
+    return {**configuration(function), "FunctionArn": asked}
 
 
 def _concurrency(services: Services, function: Function) -> dict[str, int] | None:

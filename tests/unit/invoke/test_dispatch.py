@@ -19,6 +19,10 @@ async def no_environment(name: str, function: Function) -> Never:
     raise AssertionError(f"{name} of {function.arn} is not needed here")
 
 
+def no_alias(account: str, region: str, name: str, alias: str) -> Never:
+    raise AssertionError(f"{alias} of {name} is not needed here")
+
+
 def dispatching(
     resolve: Callable[[str, str, str, str | None], Function],
     check: Callable[[Dispatcher], Awaitable[None]],
@@ -26,7 +30,7 @@ def dispatching(
     async def run() -> None:
         pool = Pool(no_environment, most=1, idle_seconds=60)
         try:
-            await check(Dispatcher(resolve, pool))
+            await check(Dispatcher(resolve, no_alias, pool))
         finally:
             await pool.close()
 
