@@ -12,14 +12,14 @@ import inspect
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from lamella.api import body
+from lamella.api import body, streamed
 from lamella.api.access import AccessLog
 from lamella.api.auth import Auth, Request, credential
 from lamella.api.caller import Caller
@@ -33,12 +33,11 @@ from lamella.api.reach import why_not
 from lamella.api.registry import OnLoop, Plain, Served
 from lamella.api.serialise import Header, Response
 from lamella.api.services import Services
+from lamella.api.streamed import Receive, Send, Streamed
 from lamella.errors import ApiError, NotBuilt, ServiceError, UnknownOperation
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Answer = Response | Streamed | File
 Running = Callable[[], AbstractAsyncContextManager[Any]]
 
 THREADS = 32
@@ -134,14 +133,14 @@ class App:
         except Exception:  # the boundary: whatever happened, the client gets an answer
             log.exception("%s failed, request %s", exchange.operation, exchange.request_id)
             answer = self._refusal(exchange, unexpected(exchange.request_id))
-        status = await _send(answer, exchange, send)
+        status = await _send(answer, exchange, receive, send)
         seconds = time.perf_counter() - started
         self._metrics.observe(exchange.operation, status, seconds)
         self._access.record(
             status, exchange.operation, exchange.subject, seconds, exchange.request_id
         )
 
-    async def _answer(self, exchange: Exchange, receive: Receive) -> Response | File:
+    async def _answer(self, exchange: Exchange, receive: Receive) -> Answer:
         found = self._contract.match(exchange.method, exchange.raw_path, exchange.query)
         if found is None:
             if exchange.raw_path == PATH:
@@ -156,7 +155,7 @@ class App:
         on_loop = self._on_loop.get(name)
         if on_loop is not None:
             request = operation.read(labels, exchange.query, exchange.headers, content)
-            return operation.serialise(await on_loop(self._services, caller, request))
+            return operation.answer(await on_loop(self._services, caller, request))
         in_thread = self._in_thread.get(name)
         if in_thread is None:
             raise NotBuilt(why_not(name))
@@ -172,13 +171,13 @@ class App:
         exchange: Exchange,
         caller: Caller,
         content: bytes,
-    ) -> Response:
+    ) -> Response | Streamed:
         request = operation.read(labels, exchange.query, exchange.headers, content)
         if not labels:
             exchange.subject = str(request.get("FunctionName") or "")
-        return operation.serialise(function(self._services, caller, request))
+        return operation.answer(function(self._services, caller, request))
 
-    async def _neighbour(self, exchange: Exchange, receive: Receive) -> Response | File:
+    async def _neighbour(self, exchange: Exchange, receive: Receive) -> Answer:
         """The answer of a service beside Lambda."""
         in_thread = partial(asyncio.get_running_loop().run_in_executor, self._threads)
         scope = credential(self._signed(exchange))
@@ -196,7 +195,7 @@ class App:
         caller = await self._caller(exchange, content)
         asked = await in_thread(neighbour.asked, sent)
         exchange.operation = asked.name
-        return cast("Response", await asked.answer(self._services, caller, in_thread))
+        return cast("Answer", await asked.answer(self._services, caller, in_thread))
 
     def _refusal(self, exchange: Exchange, error: ApiError) -> Response:
         if exchange.error is not None:
@@ -262,9 +261,13 @@ def unexpected(request_id: str) -> ServiceError:
     )
 
 
-async def _send(answer: Response | File, exchange: Exchange, send: Send) -> int:
+async def _send(answer: Answer, exchange: Exchange, receive: Receive, send: Send) -> int:
     """Send an answer; return its status."""
     request_id = (b"x-amzn-requestid", exchange.request_id.encode())
+    if isinstance(answer, Streamed):
+        head = exchange.method == "HEAD"
+        await streamed.send(answer, request_id, receive, send, head=head)
+        return answer.status
     if isinstance(answer, File):
         await _send_file(answer, request_id, send, head=exchange.method == "HEAD")
         return 200

@@ -13,9 +13,11 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from lamella.api import eventstream
 from lamella.api.parse import Headers, Parser, Query, parser
 from lamella.api.routes import Router, template
 from lamella.api.serialise import Errors, Response, Serialiser, serialiser
+from lamella.api.streamed import Streamed
 from lamella.api.validate import validator
 from lamella.errors import ApiError
 
@@ -44,6 +46,26 @@ class Operation:
     def serialise(self) -> Serialiser:
         """Writes a result as a response. ValueError if the result is not the model's."""
         return serialiser(self._model)
+
+    @cached_property
+    def answer(self) -> Callable[[Mapping[str, Any]], Response | Streamed]:
+        """`serialise`, and for an operation that has one an event stream.
+
+        The result gives the stream as an async generator of events, each
+        ``{NAME: {MEMBER: value}}`` as the model names them.
+        """
+        write = self.serialise
+        found = eventstream.of_operation(self._model)
+        if found is None:
+            return write
+        member, shape = found
+
+        def begin(result: Mapping[str, Any]) -> Response | Streamed:
+            response = write({name: inner for name, inner in result.items() if name != member})
+            events = result.get(member)
+            return response if events is None else eventstream.answer(response, shape, events)
+
+        return begin
 
     def read(
         self,

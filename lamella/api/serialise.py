@@ -34,7 +34,7 @@ class Response:
 def serialiser(operation: Any) -> Serialiser:
     """The serialiser of one operation's result (a botocore ``OperationModel``).
 
-    An event stream is not written here: its operation sends it itself.
+    An event stream is not written here, but by `lamella.api.eventstream`.
     """
     default = operation.http.get("responseCode", 200)
     shape = operation.output_shape

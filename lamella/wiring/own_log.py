@@ -21,8 +21,15 @@ def set_up_logging(form: str) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logging.getLogger("uvicorn.error").addHandler(handler)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.addHandler(handler)
+    uvicorn.addFilter(_is_news)
+    uvicorn.setLevel(logging.WARNING)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether it is not said of an answer that was cut off on purpose: a stream that failed."""
+    return "without completing response" not in record.getMessage()
 
 
 class JsonLines(logging.Formatter):

@@ -116,7 +116,7 @@ class Files:
 class Running:
     """A server in a thread of its own, on a free port of the loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, served: Mapping[str, Served] = SERVED) -> None:
         self.blobs = Files(folder)
         self.links = Links(b"k" * 32, time.time)
         self.stream = io.StringIO()
@@ -126,7 +126,7 @@ class Running:
         blobs: Any = self.blobs
         app = App(
             contract=Contract.of_lambda(),
-            served=SERVED,
+            served=served,
             neighbours=Neighbourhood(()),
             services=SERVICES,
             auth=NoAuth(),
