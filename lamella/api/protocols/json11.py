@@ -12,9 +12,11 @@ from typing import Any
 import orjson
 from botocore.model import ServiceModel
 
+from lamella.api import eventstream
 from lamella.api.parse import Reader, reader
 from lamella.api.protocols.sent import Sent
 from lamella.api.serialise import Header, Response, Writer, writer
+from lamella.api.streamed import Streamed
 from lamella.api.validate import validator
 from lamella.errors import ApiError, SerializationFailed, UnknownTarget
 
@@ -38,6 +40,10 @@ class _Operation:
     @cached_property
     def validate(self) -> Callable[[Mapping[str, Any]], None]:
         return validator(self._model)
+
+    @cached_property
+    def stream(self) -> tuple[str, Any] | None:
+        return eventstream.of_operation(self._model)
 
     @cached_property
     def write(self) -> Writer | None:
@@ -73,9 +79,20 @@ class Json11:
         operation.validate(request)
         return request
 
-    def serialise(self, name: str, result: Mapping[str, Any], request_id: str) -> Response:
-        """The response; ValueError if the result is not the model's."""
-        write = self.operations[name].write
+    def serialise(
+        self, name: str, result: Mapping[str, Any], request_id: str
+    ) -> Response | Streamed:
+        """The response; ValueError if the result is not the model's.
+
+        An event stream is given as an async generator of ``{NAME: {MEMBER: value}}``.
+        """
+        operation = self.operations[name]
+        write = operation.write
+        if write is not None and operation.stream is not None:
+            member, shape = operation.stream
+            rest = {key: value for key, value in result.items() if key != member}
+            first = Response(200, [TYPE], orjson.dumps(write(rest)))
+            return eventstream.answer(first, shape, result[member], initial=True)
         if write is not None:
             return Response(200, [TYPE], orjson.dumps(write(result)))
         if result:

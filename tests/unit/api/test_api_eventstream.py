@@ -13,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamella.api import eventstream
+from lamella.api.protocols.json11 import Json11
 from lamella.api.serialise import Response
+from lamella.api.streamed import Streamed
 from lamella.errors import ApiError, NotBuilt, ServiceError
 
 MODEL = ServiceModel(Loader().load_service_model("lambda", "service-2"), "lambda")
+LOGS = ServiceModel(Loader().load_service_model("logs", "service-2"), "logs")
 SHAPE = MODEL.operation_model("InvokeWithResponseStream").get_event_stream_output()
 
 NAMES = st.text(min_size=1, max_size=40).filter(lambda name: len(name.encode()) < 256)
@@ -67,8 +70,7 @@ def test_an_error_that_the_stream_names_is_an_exception() -> None:
     class TimedOut(ApiError):
         code = "SessionTimeoutException"
 
-    logs = ServiceModel(Loader().load_service_model("logs", "service-2"), "logs")
-    shape = logs.operation_model("StartLiveTail").get_event_stream_output()
+    shape = LOGS.operation_model("StartLiveTail").get_event_stream_output()
     ((headers, payload),) = messages(eventstream.failure(TimedOut("over"), shape))
     assert headers == {
         ":exception-type": "SessionTimeoutException",
@@ -118,6 +120,23 @@ def test_an_error_half_way_ends_the_stream(error: Exception, end: tuple[str, str
         raise error
 
     assert asyncio.run(collected(events())) == [("PayloadChunk", b"a"), end]
+
+
+def test_live_tail_is_a_stream_of_the_json_protocol() -> None:
+    async def events() -> eventstream.Events:
+        yield {"sessionUpdate": {"sessionResults": [{"message": "m", "timestamp": 5}]}}
+
+    async def read() -> bytes:
+        result = {"responseStream": events()}
+        answer = Json11(LOGS).serialise("StartLiveTail", result, "r")
+        assert isinstance(answer, Streamed)
+        return b"".join([part async for part in answer.parts])
+
+    read_back = [(sent[":event-type"], body) for sent, body in messages(asyncio.run(read()))]
+    assert read_back == [
+        ("initial-response", b"{}"),
+        ("sessionUpdate", b'{"sessionResults":[{"message":"m","timestamp":5}]}'),
+    ]
 
 
 def test_the_first_message_of_a_json_stream_is_the_response() -> None:

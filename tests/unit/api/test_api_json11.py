@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lamella.api.protocols.json11 import Json11
 from lamella.api.protocols.sent import Sent
+from lamella.api.serialise import Response
 from lamella.errors import (
     ApiError,
     NotBuilt,
@@ -68,9 +69,10 @@ def test_what_the_model_forbids_is_an_invalid_parameter_of_logs() -> None:
 
 def test_a_result_is_json_by_the_model() -> None:
     answer = LOGS.serialise("DescribeLogGroups", {"logGroups": [{"creationTime": 1}]}, "i")
+    assert isinstance(answer, Response)
     assert answer.headers == [(b"content-type", b"application/x-amz-json-1.1")]
     assert json.loads(answer.body) == {"logGroups": [{"creationTime": 1}]}
-    assert LOGS.serialise("CreateLogGroup", {}, "i").body == b""
+    assert LOGS.serialise("CreateLogGroup", {}, "i") == Response(200, answer.headers, b"")
 
 
 @pytest.mark.parametrize("name", ["CreateLogGroup", "DescribeLogGroups"])
