@@ -81,6 +81,42 @@ class MalformedInput(ApiError):
     status = 400
 
 
+class NoSuchEntity(ApiError):
+    """IAM's 404."""
+
+    code = "NoSuchEntity"
+    status = 404
+
+
+class EntityAlreadyExists(ApiError):
+    code = "EntityAlreadyExists"
+    status = 409
+
+
+class DeleteConflict(ApiError):
+    """What is to be deleted still has something in it, or is in use."""
+
+    code = "DeleteConflict"
+    status = 409
+
+
+class LimitExceeded(ApiError):
+    """One of IAM's quotas."""
+
+    code = "LimitExceeded"
+    status = 409
+
+
+class InvalidInput(ApiError):
+    code = "InvalidInput"
+    status = 400
+
+
+class MalformedPolicyDocument(ApiError):
+    code = "MalformedPolicyDocument"
+    status = 400
+
+
 class ValidationFailed(ApiError):
     """The request breaks constraints of the model; the message lists all of them."""
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lamella.accounts.assume import Assuming
+from lamella.accounts.managed import ManagedPolicies
+from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api.links import Links
 from lamella.functions.aliases import Aliases
@@ -28,3 +31,6 @@ class Services:
     mappings: Mappings
     sources: Sources
     sessions: Sessions
+    roles: Roles
+    managed: ManagedPolicies
+    assuming: Assuming

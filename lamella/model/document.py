@@ -33,7 +33,7 @@ class Kind(StrEnum):
     ACCESS_KEY = "access-key"  # access key id, ""; handle: the access key id
     ORGANIZATION = "organization"  # organization id, ""
     ROLE = "role"  # role, ""
-    ROLE_POLICY = "role-policy"  # role, policy
+    MANAGED_POLICY = "managed-policy"  # policy, ""
     LOG_GROUP = "log-group"  # log group, ""
 
 

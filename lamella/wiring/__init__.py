@@ -18,6 +18,9 @@ from datetime import UTC, datetime
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from lamella.accounts.assume import Assuming
+from lamella.accounts.managed import ManagedPolicies
+from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api import links, neighbourhood, server
 from lamella.api.access import AccessLog
@@ -182,6 +185,8 @@ class Server:
         )
         link_key = links.key_at(folders.root / "link.key")
         signed = links.Links(link_key, time.time)
+        roles = Roles(records, utc_now)
+        sessions = Sessions(links.key_at(folders.root / "session.key"), time.time)
         services = Services(
             publishing=Publishing(records, packages, collecting),
             policies=Policies(records),
@@ -193,13 +198,16 @@ class Server:
                 collecting=collecting,
                 readying=readying,
                 changed=changed,
-                now=lambda: datetime.now(UTC),
+                now=utc_now,
             ),
             dispatcher=dispatcher,
             aliases=Aliases(records, rerouted),
             mappings=mappings,
             sources=sources,
-            sessions=Sessions(links.key_at(folders.root / "session.key"), time.time),
+            sessions=sessions,
+            roles=roles,
+            managed=ManagedPolicies(records, roles, utc_now),
+            assuming=Assuming(roles, sessions, checked=settings.auth == "sigv4"),
         )
 
         def abort() -> None:
@@ -235,6 +243,10 @@ class Server:
         with listener:
             await web.serve([listener])
         watch.cancel()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def stop_when(lost: asyncio.Event, stop: Callable[[], None]) -> None:

@@ -84,20 +84,20 @@ def test_changes_at_once_are_one_after_the_other(records: Records) -> None:
 def test_lists_go_by_name_and_key_and_page_on(records: Records) -> None:
     for name in ("b", "a"):
         for key in ("2", "1"):
-            put(records, DocumentKey(Kind.ROLE_POLICY, ACCOUNT, REGION, name, key), {})
-    put(records, DocumentKey(Kind.ROLE_POLICY, "1" * 12, REGION, "a", "1"), {})
+            put(records, DocumentKey(Kind.MANAGED_POLICY, ACCOUNT, REGION, name, key), {})
+    put(records, DocumentKey(Kind.MANAGED_POLICY, "1" * 12, REGION, "a", "1"), {})
     seen, after = [], None
     while True:
-        page = records.documents(Kind.ROLE_POLICY, ACCOUNT, REGION, after=after, limit=3)
+        page = records.documents(Kind.MANAGED_POLICY, ACCOUNT, REGION, after=after, limit=3)
         seen += [(row.at.name, row.at.key) for row in page.rows]
         after = page.next
         if after is None:
             break
     assert seen == [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
-    one = records.documents(Kind.ROLE_POLICY, ACCOUNT, REGION, "b", after="1", limit=3)
+    one = records.documents(Kind.MANAGED_POLICY, ACCOUNT, REGION, "b", after="1", limit=3)
     assert [row.at.key for row in one.rows] == ["2"]
     assert one.next is None
-    assert len(records.all_documents(Kind.ROLE_POLICY)) == 5
+    assert len(records.all_documents(Kind.MANAGED_POLICY)) == 5
 
 
 def test_what_belongs_to_a_function_needs_it_and_goes_with_it(records: Records) -> None:

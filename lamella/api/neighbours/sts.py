@@ -1,12 +1,14 @@
-"""STS: who a caller is. Its endpoint is every region's."""
+"""STS: who a caller is, and credentials that last for a while. Its endpoint is every region's."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from lamella.accounts import assume
+from lamella.accounts.identity import session_role, user_id
+from lamella.accounts.sessions import Credentials
+from lamella.accounts.trust import Asker
 from lamella.api.caller import Caller
 from lamella.api.services import Services
 
@@ -15,23 +17,34 @@ Request = Mapping[str, Any]
 
 def get_caller_identity(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
     arn = caller.principal_arn
-    return {"UserId": _user_id(caller.account, arn), "Account": caller.account, "Arn": arn}
+    name = session_role(arn)
+    role = None if name is None else services.roles.find(caller.account, name)
+    its_id = user_id(caller.account, arn, None if role is None else role.id)
+    return {"UserId": its_id, "Account": caller.account, "Arn": arn}
 
 
-def _user_id(account: str, arn: str) -> str:
-    """The account for its root, ``AIDA…`` for a user, the role's id and session for a role's.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
-    """
-    kind, _, rest = arn.rpartition(":")[2].partition("/")
-    if kind == "user":
-        return _unique_id("AIDA", arn)
-    if kind == "assumed-role":
-        role, _, session = rest.partition("/")
-        return f"{_unique_id('AROA', f'{account}/{role}')}:{session}"
-    return account
+def assume_role(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    asker = Asker(caller.account, caller.principal_arn, request.get("ExternalId"))
+    assumed = services.assuming.assume(asker, assume.Wanted.of(request))
+    return {
+        "Credentials": _shown(assumed.credentials),
+        "AssumedRoleUser": {"AssumedRoleId": assumed.id, "Arn": assumed.arn},
+        "SourceIdentity": request.get("SourceIdentity"),
+    }
 
 
-def _unique_id(prefix: str, of: str) -> str:
-    digest = base64.b32encode(hashlib.sha256(of.encode()).digest()).decode("ascii")
-    return prefix + digest[:17]
+def get_session_token(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    seconds = assume.own_seconds(caller.principal_arn, request.get("DurationSeconds"))
+    issued = services.sessions.issue_to(
+        caller.account, caller.principal_arn, seconds, parent=caller.access_key
+    )
+    return {"Credentials": _shown(issued)}
+
+
+def _shown(credentials: Credentials) -> dict[str, Any]:
+    return {
+        "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret,
+        "SessionToken": credentials.session_token,
+        "Expiration": credentials.expires,
+    }

@@ -1,0 +1,123 @@
+"""A role's session: who may have one, and for how long.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lamella.accounts.identity import session_role, unkept_role_id
+from lamella.accounts.roles import Role, Roles
+from lamella.accounts.sessions import Credentials, Sessions
+from lamella.accounts.trust import Asker, trusts
+from lamella.errors import AccessDenied, NotBuilt, ValidationFailed
+
+SECONDS = 3600
+CHAINED_SECONDS = 3600
+OWN_SECONDS = 43_200
+ROOT_SECONDS = 3600
+
+_ROLE = re.compile(
+    r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role/(?:[!-~]+/)?(?P<name>[\w+=,.@-]{1,64})",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What AssumeRole was asked for; ``narrowed`` if with policies for this session alone."""
+
+    role_arn: str
+    session_name: str
+    seconds: int
+    narrowed: bool
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> Wanted:
+        return cls(
+            request["RoleArn"],
+            request["RoleSessionName"],
+            request.get("DurationSeconds") or SECONDS,
+            bool(request.get("Policy") or request.get("PolicyArns")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """A session: its ``id`` (``AROA…:session``), its ARN, and what it signs with."""
+
+    id: str
+    arn: str
+    credentials: Credentials
+
+
+class Assuming:
+    """Gives sessions of roles.
+
+    With ``checked`` callers are who they say they are, so a role must have been made before it can
+    be assumed, and policies for one session, which nothing here evaluates, are refused. Without,
+    a role of any name will do.
+    """
+
+    def __init__(self, roles: Roles, sessions: Sessions, *, checked: bool) -> None:
+        self._roles = roles
+        self._sessions = sessions
+        self._checked = checked
+
+    def assume(self, asker: Asker, wanted: Wanted) -> Assumed:
+        """ValidationFailed, AccessDenied, NotBuilt."""
+        named = _ROLE.fullmatch(wanted.role_arn)
+        if named is None:
+            raise ValidationFailed(f"{wanted.role_arn} is invalid")
+        account, name = named["account"], named["name"]
+        role = self._roles.find(account, name)
+        if role is not None and role.arn != wanted.role_arn:
+            role = None
+        if not self._may(asker, account, role):
+            raise AccessDenied(
+                f"User: {asker.arn} is not authorized to perform: sts:AssumeRole on resource: "
+                f"{wanted.role_arn}"
+            )
+        if wanted.narrowed and self._checked:
+            raise NotBuilt("Session policies (Policy and PolicyArns) are not built.")
+        check_seconds(wanted.seconds, role, asker)
+        credentials = self._sessions.issue(
+            account, wanted.role_arn, wanted.session_name, wanted.seconds
+        )
+        role_id = unkept_role_id(account, name) if role is None else role.id
+        arn = f"arn:aws:sts::{account}:assumed-role/{name}/{wanted.session_name}"
+        return Assumed(f"{role_id}:{wanted.session_name}", arn, credentials)
+
+    def _may(self, asker: Asker, account: str, role: Role | None) -> bool:
+        """Inside an account the caller's own policy decides, across accounts the role's trust."""
+        if role is None:
+            return not self._checked
+        return asker.account == account or trusts(role.trust, asker)
+
+
+def check_seconds(seconds: int, role: Role | None, asker: Asker) -> None:
+    """ValidationFailed for a session that is longer than the role or the caller may have."""
+    if role is not None and seconds > role.max_session:
+        raise ValidationFailed(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        )
+    if session_role(asker.arn) is not None and seconds > CHAINED_SECONDS:
+        raise ValidationFailed(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
+            "role chaining"
+        )
+
+
+def own_seconds(principal_arn: str, seconds: int | None) -> int:
+    """How long a session of the caller's own is; an account's root has an hour at most.
+
+    AccessDenied for a caller who is a session already.
+    """
+    if session_role(principal_arn) is not None:
+        raise AccessDenied("Cannot call GetSessionToken with session credentials")
+    wanted = seconds or OWN_SECONDS
+    return min(wanted, ROOT_SECONDS) if principal_arn.endswith(":root") else wanted
