@@ -1,7 +1,7 @@
 # The few commands of this project; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test slow check bench lock clean
+.PHONY: help setup demo serve test slow fuzz check bench lock clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -24,6 +24,9 @@ test: setup ## run the tests, with coverage (those over ten seconds each: make s
 
 slow: setup ## run the tests that take more than ten seconds each
 	$(BIN)/pytest -m slow $(ARGS) || test $$? -eq 5
+
+fuzz: setup ## send 20,000 made-up requests to a server of its own (again: LAMELLA_FUZZ=SEED make fuzz)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: setup ## lint, formatting, types and the direction of imports
 	$(BIN)/ruff check .

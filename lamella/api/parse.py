@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -24,6 +26,10 @@ Headers = Mapping[bytes, bytes]
 Query = Mapping[str, list[str]]
 Parser = Callable[[Sequence[str], Query, Headers, bytes], dict[str, Any]]
 
+# Java's: numbers beyond these are none of the kind.
+_MOST = {"integer": 2**31 - 1, "long": 2**63 - 1}
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_FRACTION = re.compile(r"[+-]?[0-9]{1,32}(\.[0-9]{1,32})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _ARTICLES = {"integer": "an Integer", "long": "a Long", "float": "a Float", "double": "a Double"}
 
 
@@ -201,22 +207,24 @@ def _read_string(value: Any) -> str:
     raise _cannot_convert(value, "a String")
 
 
-def _read_whole(target: str) -> Reader:
+def _read_whole(kind: str) -> Reader:
+    most = _MOST[kind]
+
     def read(value: Any) -> int:
-        if type(value) is int:
+        if type(value) is int and -most - 1 <= value <= most:
             return value
-        if type(value) is float:  # AWS's parser cuts the fraction off
-            return int(value)
-        raise _cannot_convert(value, target)
+        if type(value) is float and -most - 1 <= value <= most:
+            return int(value)  # AWS's parser cuts the fraction off
+        raise _cannot_convert(value, _ARTICLES[kind])
 
     return read
 
 
-def _read_fraction(target: str) -> Reader:
+def _read_fraction(kind: str) -> Reader:
     def read(value: Any) -> float:
-        if type(value) is int or type(value) is float:
+        if type(value) is int or (type(value) is float and math.isfinite(value)):
             return float(value)
-        raise _cannot_convert(value, target)
+        raise _cannot_convert(value, _ARTICLES[kind])
 
     return read
 
@@ -262,8 +270,8 @@ _SCALARS: Mapping[str, Reader] = {
     "blob": _read_blob,
     "boolean": _read_boolean,
     "timestamp": _read_timestamp,
-    **{kind: _read_whole(_ARTICLES[kind]) for kind in ("integer", "long")},
-    **{kind: _read_fraction(_ARTICLES[kind]) for kind in ("float", "double")},
+    **{kind: _read_whole(kind) for kind in ("integer", "long")},
+    **{kind: _read_fraction(kind) for kind in ("float", "double")},
 }
 
 
@@ -285,13 +293,13 @@ def _text_reader(shape: Any) -> Reader:
             raise ValueError(f"{shape.name}: JSON in a header is not known")
         return str
     if kind in ("integer", "long", "float", "double"):
-        convert = int if kind in ("integer", "long") else float
+        form, convert = (_WHOLE, int) if kind in ("integer", "long") else (_FRACTION, float)
+        read_number = _SCALARS[kind]
 
         def read(text: str) -> Any:
-            try:
-                return convert(text)
-            except ValueError as error:
-                raise _cannot_convert(text, _ARTICLES[kind]) from error
+            if not form.fullmatch(text):
+                raise _cannot_convert(text, _ARTICLES[kind])
+            return read_number(convert(text))
 
         return read
     return _SCALARS[kind]

@@ -81,6 +81,23 @@ def test_a_number_with_a_fraction_loses_it() -> None:
     assert parsed("CreateFunction", {"Timeout": 3.9}) == {"Timeout": 3}
 
 
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 1e300, 10**30])
+def test_a_number_has_as_many_bits_as_its_kind(number: float) -> None:
+    with pytest.raises(
+        SerializationFailed, match="NUMBER_VALUE can not be converted to an Integer"
+    ):
+        parsed("CreateFunction", {"Timeout": number})
+    assert parsed("CreateFunction", {"Timeout": 2**31 - 1}) == {"Timeout": 2**31 - 1}
+
+
+@pytest.mark.parametrize("text", ["9" * 25, "1_0", " 1", "%D9%A1", "1.0", "nan", ""])
+def test_a_number_in_a_path_or_query_is_written_plainly(text: str) -> None:
+    with pytest.raises(SerializationFailed):
+        parsed("ListLayers", b"", (), f"MaxItems={text}")
+    with pytest.raises(SerializationFailed):
+        parsed("GetLayerVersion", b"", ("l", text))
+
+
 def test_a_boolean_may_come_as_text() -> None:
     assert parsed("CreateFunction", {"Publish": "true"}) == {"Publish": True}
 

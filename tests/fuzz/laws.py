@@ -1,0 +1,110 @@
+"""What holds of every answer, whatever was asked."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from typing import Any
+
+from lamella.api.reach import REFUSED
+from tests.fuzz.faults import Fault
+from tests.fuzz.wire import Answer
+
+NOT_AWS = "text/plain"
+BEYOND = ("startingPosition",)
+"""Members of which AWS says the same as of a broken constraint, by a rule that is not the model's."""
+
+
+def told(answer: Answer) -> tuple[str, str] | None:
+    """Code and message of an error in any of the protocols; None if it is not well formed."""
+    code = answer.headers.get("x-amzn-errortype", "")
+    if answer.body.startswith(b"<"):
+        return _told_xml(answer)
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        return None
+    message = body.get("message", body.get("Message")) if isinstance(body, dict) else None
+    return (code, message) if code and isinstance(message, str) and message else None
+
+
+def _told_xml(answer: Answer) -> tuple[str, str] | None:
+    try:
+        root = ET.fromstring(answer.body)
+    except ET.ParseError:
+        return None
+    code, message = root.findtext("{*}Error/{*}Code"), root.findtext("{*}Error/{*}Message")
+    return (code, message) if code and message else None
+
+
+def any_answer(answer: Answer, operation: str | None = None, *, head: bool = False) -> str | None:
+    """The law of all answers: what is wrong with this one, or None. An answer to HEAD has no body.
+
+    ``operation`` is the one that was asked, where that is known: only those that are refused
+    may say that they are not there.
+    """
+    if answer.status < 400:
+        return None
+    if answer.status == 400 and answer.headers.get("content-type", "").startswith(NOT_AWS):
+        return None  # it was not HTTP, and never got to an operation
+    if "x-amzn-requestid" not in answer.headers:
+        return "no request id"
+    error = (answer.headers.get("x-amzn-errortype", ""), "") if head else told(answer)
+    if error is None or not error[0]:
+        return "not a well-formed error"
+    if answer.status >= 500 and not _foreseen(answer, error, operation):
+        return "a fault of the server"
+    return None
+
+
+def _foreseen(answer: Answer, error: tuple[str, str], operation: str | None) -> bool:
+    code, message = error
+    if answer.status == 501:
+        refused = operation is None or operation in REFUSED
+        return code == "NotImplementedException" and refused and (operation or "") in message
+    return answer.status == 502 and code == "InvalidRuntimeException"
+
+
+def valid(answer: Answer) -> str | None:
+    """Nothing is said against a request of which every constraint holds."""
+    error = told(answer) if answer.status == 400 else None
+    if error is None:
+        return None
+    if any(f"at '{member}' failed" in error[1] for member in BEYOND):
+        return None
+    if error[0] == "SerializationException" or "failed to satisfy constraint" in error[1]:
+        return "a valid request is called invalid"
+    return None
+
+
+def invalid(answer: Answer, fault: Fault) -> str | None:
+    """A request that breaks one constraint is told which, and where."""
+    if answer.status != 400:
+        return "an invalid request is not refused with 400"
+    code, message = told(answer) or ("", "")
+    if not fault.at:
+        wanted = code in ("SerializationException", "MalformedInput")
+        return None if wanted else "a value of the wrong type is not called that"
+    if f"at '{fault.at}'" not in message or fault.says not in message:
+        return "the message does not name the member and its constraint"
+    return None
+
+
+def result(answer: Answer, model: Any) -> str | None:
+    """A success has the status of the model and a body that its shape reads."""
+    if answer.status >= 300 or model is None or model.output_shape is None:
+        return None
+    if model.output_shape.serialization.get("payload"):
+        return None
+    if answer.status == 204:
+        return None if answer.body == b"" else "a body with status 204"
+    try:
+        found = json.loads(answer.body or b"{}")
+    except ValueError:
+        return "a result that is not JSON"
+    unknown = set(found) - _members(model.output_shape)
+    return f"members that the model does not have: {unknown}" if unknown else None
+
+
+def _members(shape: Any) -> set[str]:
+    return {inner.serialization.get("name", name) for name, inner in shape.members.items()}
