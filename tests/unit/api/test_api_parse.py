@@ -81,7 +81,7 @@ def test_a_number_with_a_fraction_loses_it() -> None:
     assert parsed("CreateFunction", {"Timeout": 3.9}) == {"Timeout": 3}
 
 
-@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 1e300, 10**30])
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 1e30, 1e300])
 def test_a_number_has_as_many_bits_as_its_kind(number: float) -> None:
     with pytest.raises(
         SerializationFailed, match="NUMBER_VALUE can not be converted to an Integer"
