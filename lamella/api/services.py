@@ -14,6 +14,7 @@ from lamella.functions.mappings import Mappings
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.sources import Sources
+from lamella.invoke.stream import Streams
 from lamella.layers.policy import Policies
 from lamella.layers.publish import Publishing
 
@@ -27,6 +28,7 @@ class Services:
     links: Links
     workshop: Workshop
     dispatcher: Dispatcher
+    streams: Streams
     aliases: Aliases
     mappings: Mappings
     sources: Sources

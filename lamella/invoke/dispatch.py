@@ -25,7 +25,7 @@ from lamella.invoke.pool import Key, Pool, Shelf
 from lamella.model import arn
 from lamella.model.alias import Alias
 from lamella.model.function import Function
-from lamella.model.invocation import Outcome
+from lamella.model.invocation import Outcome, Sink
 
 Resolve = Callable[[str, str, str, str | None], Function]
 """Account, region, name and version to a version that is ready to run; blocking."""
@@ -66,8 +66,10 @@ class Dispatcher:
         client_context: str | None = None,
         trace_id: str | None = None,
         log_tail: bool = False,
+        sink: Sink | None = None,
     ) -> Outcome:
-        """Run a function once and wait for its answer.
+        """Run a function once and wait for its answer. A response that the function streams goes
+        to ``sink``, if there is one.
 
         Raises InvalidRequestContent, ResourceNotFound, TooManyRequests, and ServiceError when no
         environment can be made.
@@ -79,6 +81,7 @@ class Dispatcher:
             function_arn=arn.function(account, region, name, qualifier),
             trace_id=trace_id or new_trace(),
             client_context=client_context,
+            sink=sink,
         )
         shelf = await self._shelf(account, region, name, qualifier)
         try:
@@ -94,10 +97,13 @@ class Dispatcher:
             executed_version=shelf.function.version,
             function_error=None if answer.reply.error_type is None else report.UNHANDLED,
             log_tail=answer.log_tail if log_tail else None,
+            error_type=answer.reply.error_type,
         )
 
     async def _run(self, shelf: Shelf, call: Call) -> Answer:
         environment = await self._pool.take(shelf)
+        if call.sink is not None:
+            call.sink.chosen(shelf.function.version)
         try:
             answer = await environment.invoke(call)
         except BaseException:

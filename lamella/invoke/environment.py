@@ -23,9 +23,10 @@ from lamella.invoke.memory import MemoryWatch, Watched
 from lamella.invoke.output import Output
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
-from lamella.model.invocation import Event, Reply
+from lamella.model.invocation import Event, Reply, Sink
 from lamella.model.lifecycle import ENVIRONMENT, EnvironmentEvent, EnvironmentState, step
 from lamella.model.limits import INIT_SECONDS
+from lamella.runtime_api.runtime import TRUNCATED
 from lamella.runtime_api.server import RuntimeApi
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.reserve import Reserve
@@ -64,6 +65,7 @@ class Call:
     function_arn: str
     trace_id: str
     client_context: str | None = None
+    sink: Sink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,7 @@ class Environment(Watched):
             function_arn=call.function_arn,
             trace_id=call.trace_id,
             client_context=call.client_context,
+            sink=call.sink,
         )
         self._request_id = call.request_id
         self._timed_out = False
@@ -242,7 +245,9 @@ class Environment(Watched):
             self._answer = None
             timer.cancel()
             self._ground.watch.discard(self)
-        if not self._timed_out and self._exit_code is None:
+        if reply is TRUNCATED:
+            reply = await self._why_truncated()
+        elif not self._timed_out and self._exit_code is None:
             self._go(EnvironmentEvent.ANSWERED)
             self._go(EnvironmentEvent.FREE)
             return reply, None
@@ -250,6 +255,14 @@ class Environment(Watched):
         self._go(EnvironmentEvent.FAULT)
         await self._end_box()
         return reply, UNSERVED if unserved else TIMEOUT if self._timed_out else ERROR
+
+    async def _why_truncated(self) -> Reply:
+        """The answer for a stream that broke off: a runtime that ends loses its connection first."""
+        if self._box is not None:
+            await asyncio.wait((self._box.exited,), timeout=END_SECONDS)
+        if self._exit_code is None:
+            return TRUNCATED
+        return report.exited(self._request_id, self._exit_code)
 
     def _time_out(self, answer: asyncio.Future[Reply], timeout: float) -> None:
         if not answer.done():

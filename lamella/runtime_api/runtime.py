@@ -14,13 +14,24 @@ from typing import Protocol
 from lamella.errors import LamellaError
 from lamella.model.invocation import Event, Reply
 from lamella.model.lifecycle import RUNTIME, RuntimeEvent, RuntimeState
-from lamella.model.limits import RESPONSE_BYTES
+from lamella.model.limits import RESPONSE_BYTES, STREAMED_RESPONSE_BYTES
 
-TOO_LARGE = Reply(
-    b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded '
-    b'maximum allowed payload size (%d bytes)."}' % RESPONSE_BYTES,
-    "Function.ResponseSizeTooLarge",
+
+def _too_large(limit: int) -> Reply:
+    return Reply(
+        b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size '
+        b'exceeded maximum allowed payload size (%d bytes)."}' % limit,
+        "Function.ResponseSizeTooLarge",
+    )
+
+
+TOO_LARGE = _too_large(RESPONSE_BYTES)
+STREAM_TOO_LARGE = _too_large(STREAMED_RESPONSE_BYTES)
+TRUNCATED = Reply(
+    b'{"errorType":"Runtime.TruncatedResponse","errorMessage":"Response was truncated."}',
+    "Runtime.TruncatedResponse",
 )
+"""A streamed response whose connection broke: what is sent of it cannot be taken back."""
 
 
 class RuntimeGone(LamellaError):

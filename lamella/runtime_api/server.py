@@ -5,7 +5,8 @@ call means is `lamella.runtime_api.runtime`'s. Bodies pass through as bytes.
 
 What a client can make the server hold is bounded: `CONNECTIONS` connections, `HEAD_BYTES` of
 unfinished head, chunk head or trailers each, and one answer of `RESPONSE_BYTES` in all, because
-bodies are kept only where the runtime's state expects one. Malformed HTTP costs its sender the
+bodies are kept only where the runtime's state expects one. A streamed response goes to the
+invocation's `Sink` as it comes, and is read no faster than that takes it. Malformed HTTP costs its sender the
 connection and nobody else anything.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html; error bodies as AWS's
@@ -24,10 +25,10 @@ from typing import Final, cast
 
 import httptools
 
-from lamella.model.invocation import Event, Reply
+from lamella.model.invocation import Event, Reply, Sink
 from lamella.model.lifecycle import RuntimeEvent, RuntimeState
-from lamella.model.limits import RESPONSE_BYTES
-from lamella.runtime_api.runtime import TOO_LARGE, Runtime
+from lamella.model.limits import RESPONSE_BYTES, STREAMED_RESPONSE_BYTES
+from lamella.runtime_api.runtime import STREAM_TOO_LARGE, TOO_LARGE, TRUNCATED, Runtime
 
 _log = logging.getLogger(__name__)
 
@@ -222,6 +223,9 @@ class _Connection(asyncio.Protocol):
         self._url = b""
         self._error_type = b""
         self._error_body = b""
+        self._content_type = b""
+        self._streams = False
+        self._sink: Sink | None = None
         self._expects = False
         self._accepts: RuntimeEvent | None = None
         self._refusal: bytes | None = None
@@ -297,9 +301,11 @@ class _Connection(asyncio.Protocol):
         self._abandon()
 
     def _abandon(self) -> None:
-        if self._accepts is not None and self._accepts is not RuntimeEvent.INIT_ERROR:
+        if self._sink is not None:
+            self._runtime.finish(TRUNCATED)
+        elif self._accepts is not None and self._accepts is not RuntimeEvent.INIT_ERROR:
             self._runtime.cut()
-        self._accepts = None
+        self._accepts = self._sink = None
         self._body = b""
         self._waiting = False
         self._runtime.lost(self)
@@ -321,6 +327,10 @@ class _Connection(asyncio.Protocol):
             self._error_type = value
         elif size == 34 and name.lower() == b"lambda-runtime-function-error-body":
             self._error_body = value
+        elif size == 12 and name.lower() == b"content-type":
+            self._content_type = value
+        elif size == 37 and name.lower() == b"lambda-runtime-function-response-mode":
+            self._streams = value.lower() == b"streaming"
         elif size == 6 and name.lower() == b"expect":
             self._expects = value.lower() == b"100-continue"
 
@@ -338,7 +348,9 @@ class _Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._unfinished = 0
         self._size += len(body)
-        if self._accepts is None:
+        if self._sink is not None:
+            self._pour(self._sink, body)
+        elif self._accepts is None:
             if self._size > DISCARD_BYTES:
                 self.drop()
         elif self._size > RESPONSE_BYTES:
@@ -350,6 +362,16 @@ class _Connection(asyncio.Protocol):
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)
             self._body += body
+
+    def _pour(self, sink: Sink, body: bytes) -> None:
+        if self._size > STREAMED_RESPONSE_BYTES:
+            self._refuse_size()
+        elif not sink.write(body):
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if not self._closed:
+            self._transport.resume_reading()
 
     def on_message_complete(self) -> None:
         self._unfinished = 0
@@ -391,6 +413,10 @@ class _Connection(asyncio.Protocol):
         if not self._runtime.begin(event):
             return _illegal(state, event)
         self._accepts = event
+        invoked = self._runtime.event
+        if self._streams and event is RuntimeEvent.RESPONSE and invoked and invoked.sink:
+            self._sink = invoked.sink
+            self._sink.begin(self._content_type.decode("latin-1"), self._resume)
         return None
 
     def _next(self) -> None:
@@ -401,7 +427,7 @@ class _Connection(asyncio.Protocol):
             self._write(_illegal(state, RuntimeEvent.NEXT))
 
     def _accept(self, event: RuntimeEvent) -> None:
-        self._accepts = None
+        self._accepts = self._sink = None
         payload = bytes(self._body)
         self._body = b""
         if event is RuntimeEvent.INIT_ERROR:
@@ -419,9 +445,12 @@ class _Connection(asyncio.Protocol):
     def _refuse_size(self) -> None:
         """The caller gets its error now; the rest of the body is read and thrown away."""
         event, self._accepts = self._accepts, None
+        sink, self._sink = self._sink, None
         self._body = b""
         self._refusal = _EXCEEDED
-        if event is RuntimeEvent.INIT_ERROR:
+        if sink is not None:
+            self._runtime.finish(STREAM_TOO_LARGE)
+        elif event is RuntimeEvent.INIT_ERROR:
             self._runtime.fail_init(TOO_LARGE)
         else:
             self._runtime.finish(TOO_LARGE)

@@ -48,6 +48,7 @@ from lamella.invoke.poller import Invoke
 from lamella.invoke.pool import Pool
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.sources import Sources
+from lamella.invoke.stream import Streams
 from lamella.layers.attach import Attaching
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.collect import Collecting
@@ -201,6 +202,7 @@ class Server:
                 now=utc_now,
             ),
             dispatcher=dispatcher,
+            streams=Streams(),
             aliases=Aliases(records, rerouted),
             mappings=mappings,
             sources=sources,

@@ -1,15 +1,23 @@
-"""Invocation: the one operation that runs on the event loop."""
+"""Invocation: the operations that run on the event loop."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from lamella.api import names
 from lamella.api.caller import Caller
+from lamella.api.eventstream import Events
 from lamella.api.services import Services
 from lamella.errors import NotBuilt
+from lamella.invoke.stream import Streaming
+from lamella.model.invocation import Outcome, Sink
+
+UNNAMED_ERROR = "Function.Unknown"
+"""The type of an error whose runtime, like AWS's own for Python, names it in the body alone."""
 
 EVENT = (
     "Invoke with InvocationType Event is not built yet: docs/api-coverage.md lists what is. "
@@ -48,6 +56,56 @@ async def invoke(
         "LogResult": outcome.log_tail and base64.b64encode(outcome.log_tail).decode(),
         "ExecutedVersion": outcome.executed_version,
     }
+
+
+async def invoke_with_response_stream(
+    services: Services, caller: Caller, request: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Invoke, and answer with the response while the function writes it.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html
+    """
+    if request.get("InvocationType") == "DryRun":
+        await services.dispatcher.check(*_where(caller, request))
+        return {"StatusCode": 204}
+    streaming = await services.streams.start(partial(_invoke, services, caller, request))
+    return {"ExecutedVersion": streaming.version, "EventStream": _events(streaming)}
+
+
+def _where(caller: Caller, request: Mapping[str, Any]) -> tuple[str, str, str, str | None]:
+    ref = names.function(
+        caller, request["FunctionName"], request.get("Qualifier"), action="InvokeFunction"
+    )
+    return caller.account, caller.region, ref.name, ref.qualifier
+
+
+async def _invoke(
+    services: Services, caller: Caller, request: Mapping[str, Any], sink: Sink
+) -> Outcome:
+    return await services.dispatcher.invoke(
+        *_where(caller, request),
+        request.get("Payload", b""),
+        request_id=caller.request_id,
+        client_context=_client_context(request.get("ClientContext")),
+        log_tail=request.get("LogType") == "Tail",
+        sink=sink,
+    )
+
+
+async def _events(streaming: Streaming) -> Events:
+    """The response in chunks, then how it ended."""
+    async with aclosing(streaming.parts()) as parts:
+        async for part in parts:
+            yield {"PayloadChunk": {"Payload": part}}
+    outcome = streaming.outcome
+    failed = outcome.function_error is not None
+    named = outcome.error_type != UNNAMED_ERROR
+    complete = {
+        "ErrorCode": outcome.error_type if named else outcome.function_error,
+        "ErrorDetails": outcome.payload.decode("utf-8", "replace") if failed else None,
+        "LogResult": outcome.log_tail and base64.b64encode(outcome.log_tail).decode(),
+    }
+    yield {"InvokeComplete": complete}
 
 
 def _client_context(encoded: str | None) -> str | None:

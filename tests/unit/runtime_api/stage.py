@@ -110,7 +110,7 @@ async def staged() -> AsyncIterator[Stage]:
         await asyncio.sleep(0)
 
 
-def event(request_id: str = "r1", payload: bytes = b"{}", **more: str) -> Event:
+def event(request_id: str = "r1", payload: bytes = b"{}", **more: Any) -> Event:
     return Event(
         request_id=request_id,
         payload=payload,

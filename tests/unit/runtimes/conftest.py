@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -41,7 +42,7 @@ class Running:
     count: int = 0
     output: str = field(default="", init=False)
 
-    async def invoke(self, payload: bytes, **more: str) -> Reply:
+    async def invoke(self, payload: bytes, **more: Any) -> Reply:
         self.count += 1
         event = Event(
             request_id=f"00000000-0000-4000-8000-{self.count:012d}",
