@@ -38,6 +38,7 @@ class LogFormat(StrEnum):
 
 class Auth(StrEnum):
     NONE = "none"
+    SIGV4 = "sigv4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +133,10 @@ def _log_format(text: str) -> LogFormat:
 
 
 def _auth(text: str) -> Auth:
-    if text.lower() == "sigv4":
-        raise ValueError("signatures are not checked yet; use none, on loopback")
     try:
         return Auth(text.lower())
     except ValueError:
-        raise ValueError("must be none, the one kind there is so far") from None
+        raise ValueError("must be none or sigv4") from None
 
 
 def _endpoint(text: str) -> str:
@@ -188,12 +187,13 @@ class Settings:
     ephemeral: bool = _setting(
         "Keep everything in a temporary folder that is removed at the end.", _switch, False
     )
-    auth: Auth | None = _setting(
-        "Who may call: none (everybody who reaches the port). Needed on any address but loopback.",
+    auth: Auth = _setting(
+        "Who may call: sigv4 (who signs with a key of lamella keys) or none (everybody who reaches"
+        " the port).",
         _auth,
-        None,
+        Auth.NONE,
         metavar="KIND",
-        shown="`none`, on loopback only",
+        shown="`none` on loopback, else `sigv4`",
     )
     log_format: LogFormat = _setting(
         "How the server logs: text (readable lines) or json (one object a line).",
@@ -223,13 +223,6 @@ class Settings:
         metavar="COUNT",
         unit="environments",
         shown=f"one for each {ENVIRONMENT_MEBIBYTES} MiB of memory, 4 to 64 a core",
-    )
-    account_concurrency: int = _setting(
-        "How many invocations each account may have under way at once in a region.",
-        _count,
-        1000,
-        metavar="COUNT",
-        unit="invocations",
     )
     idle_seconds: float = _setting(
         "How long an environment stays warm without an invocation.",
@@ -284,12 +277,6 @@ def load(
 def _together(values: Mapping[str, Any]) -> list[str]:
     """The faults of settings that are each well formed but do not go together."""
     faults = []
-    host = values.get("host", "127.0.0.1")
-    if not is_loopback(host) and "auth" not in values:
-        faults.append(
-            f"--host {host} can be reached by other machines, and any caller could run code"
-            " here. Listen on 127.0.0.1, or say --auth none to open it on purpose."
-        )
     if values.get("ephemeral") and "data" in values:
         faults.append("--ephemeral keeps nothing, so it does not go with --data; give one of them.")
     return faults
@@ -297,12 +284,14 @@ def _together(values: Mapping[str, Any]) -> list[str]:
 
 def _completed(values: dict[str, Any], environ: Mapping[str, str], uid: int) -> Settings:
     values.setdefault("data", default_data(environ, uid))
+    if not is_loopback(values.get("host", "127.0.0.1")):
+        values.setdefault("auth", Auth.SIGV4)
     return Settings(**values)
 
 
 def warnings(settings: Settings) -> tuple[str, ...]:
     """What is allowed but worth saying at the start."""
-    if is_loopback(settings.host):
+    if is_loopback(settings.host) or settings.auth is not Auth.NONE:
         return ()
     return (
         f"Everybody who can reach {settings.host} may run code on this machine: no signature is"

@@ -33,6 +33,14 @@ class ApiError(LamellaError):
         self.members = members
 
 
+class Refused(LamellaError):
+    """What the operator asked for cannot be; ``faults`` names each reason."""
+
+    def __init__(self, *faults: str) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
+
+
 class ServiceError(ApiError):
     code = "ServiceException"
     status = 500
@@ -154,6 +162,48 @@ class PolicyLengthExceeded(ApiError):
 class AccessDenied(ApiError):
     code = "AccessDeniedException"
     status = 403
+
+
+class MissingAuthenticationToken(ApiError):
+    """The request is not signed."""
+
+    code = "MissingAuthenticationTokenException"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("Missing Authentication Token")
+
+
+class IncompleteSignature(ApiError):
+    """The request is signed in a way that nobody could check; the message says what lacks."""
+
+    code = "IncompleteSignatureException"
+    status = 403
+
+
+class InvalidSignature(ApiError):
+    """The signature is not that of this request now."""
+
+    code = "InvalidSignatureException"
+    status = 403
+
+
+class UnrecognizedClient(ApiError):
+    """No access key, or no session, is what the request says (the message is AWS's)."""
+
+    code = "UnrecognizedClientException"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("The security token included in the request is invalid.")
+
+
+class ExpiredToken(ApiError):
+    code = "ExpiredTokenException"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("The security token included in the request is expired")
 
 
 class ResourceNotFound(ApiError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ipaddress
 import logging
 import os
 import time
@@ -19,20 +20,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from lamella.api import body, streamed
+from lamella.api import authorise, aws_chunked, body, streamed
 from lamella.api.access import AccessLog
-from lamella.api.auth import Auth, Request, credential
+from lamella.api.auth import Auth, credential
 from lamella.api.caller import Caller
 from lamella.api.contract import Contract, Operation
 from lamella.api.metrics import RequestMetrics
 from lamella.api.neighbourhood import PATH, Neighbourhood
-from lamella.api.pages import File, Pages
+from lamella.api.pages import METRICS, File, Pages
 from lamella.api.parse import parse_query
 from lamella.api.protocols.sent import Sent
 from lamella.api.reach import why_not
 from lamella.api.registry import OnLoop, Plain, Served
 from lamella.api.serialise import Header, Response
 from lamella.api.services import Services
+from lamella.api.sigv4 import Request
 from lamella.api.streamed import Receive, Send, Streamed
 from lamella.errors import ApiError, NotBuilt, ServiceError, UnknownOperation
 
@@ -151,10 +153,12 @@ class App:
         if labels:
             exchange.subject = labels[0]
         content = await body.read(receive, exchange.headers, name)
-        caller = await self._caller(exchange, content)
+        caller = await self._caller(exchange, content, "lambda")
+        content = aws_chunked.decoded(exchange.headers, content)
         on_loop = self._on_loop.get(name)
         if on_loop is not None:
             request = operation.read(labels, exchange.query, exchange.headers, content)
+            authorise.check(caller, "lambda", name, request)
             return operation.answer(await on_loop(self._services, caller, request))
         in_thread = self._in_thread.get(name)
         if in_thread is None:
@@ -173,6 +177,7 @@ class App:
         content: bytes,
     ) -> Response | Streamed:
         request = operation.read(labels, exchange.query, exchange.headers, content)
+        authorise.check(caller, "lambda", operation.name, request)
         if not labels:
             exchange.subject = str(request.get("FunctionName") or "")
         return operation.answer(function(self._services, caller, request))
@@ -192,7 +197,7 @@ class App:
             if neighbour is None:
                 return await self._page(exchange)
             exchange.error = neighbour.error
-        caller = await self._caller(exchange, content)
+        caller = await self._caller(exchange, content, neighbour.name)
         asked = await in_thread(neighbour.asked, sent)
         exchange.operation = asked.name
         return cast("Answer", await asked.answer(self._services, caller, in_thread))
@@ -204,6 +209,8 @@ class App:
 
     async def _page(self, exchange: Exchange) -> Response | File:
         path = exchange.raw_path.decode("latin-1")
+        if path == METRICS and not is_local(exchange.scope):
+            authorise.unlimited(await self._caller(exchange, b"", ""), METRICS)
         page = await self._pages.answer(exchange.method, path, exchange.query)
         if page is None:
             raise UnknownOperation(f"{exchange.method} {path} is not an operation of Lambda.")
@@ -211,19 +218,20 @@ class App:
         return answer
 
     @staticmethod
-    def _signed(exchange: Exchange) -> Request:
+    def _signed(exchange: Exchange, service: str = "") -> Request:
         return Request(
             exchange.method,
             exchange.raw_path,
-            exchange.scope["query_string"],
             exchange.query,
             exchange.headers,
             exchange.scope["headers"],
+            service,
         )
 
-    async def _caller(self, exchange: Exchange, content: bytes) -> Caller:
+    async def _caller(self, exchange: Exchange, content: bytes, service: str) -> Caller:
+        """Who sent a request to a service (its name in signatures; any, if that is "")."""
         scope = exchange.scope
-        identity = await self._auth.identify(self._signed(exchange), content)
+        identity = await self._auth.identify(self._signed(exchange, service), content)
         host = exchange.headers.get(b"host")
         address = host.decode("latin-1") if host else "{}:{}".format(*scope["server"])
         return Caller(
@@ -233,6 +241,7 @@ class App:
             exchange.request_id,
             identity.principal_arn,
             identity.access_key,
+            identity.limits,
         )
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -252,6 +261,14 @@ class App:
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def is_local(scope: Scope) -> bool:
+    """Whether the other end of the connection is on this machine."""
+    try:
+        return ipaddress.ip_address((scope.get("client") or ("",))[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def unexpected(request_id: str) -> ServiceError:

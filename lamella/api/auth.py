@@ -1,5 +1,4 @@
-"""Whose request it is. `NoAuth` believes what the request says; a checker of signatures has the
-same port and refuses what it does not believe.
+"""Whose request it is. `NoAuth` believes what the request says; `SigV4Auth` checks its signature.
 
 The region comes from the credential scope of the ``Authorization`` header or of the
 ``X-Amz-Credential`` query part: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
@@ -7,44 +6,40 @@ The region comes from the credential scope of the ``Authorization`` header or of
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from lamella.accounts.keyring import Keyring
+from lamella.accounts.keys import AccessKey, is_id
+from lamella.accounts.policy import Policy
 from lamella.accounts.sessions import Session, Sessions
+from lamella.api import sigv4
+from lamella.api.sigv4 import Request, Stated
+from lamella.errors import ExpiredToken, InvalidSignature, UnrecognizedClient
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+MOST_ON_LOOP = 131_072
+"""Bytes of a body that are hashed on the event loop; more of them are hashed in a thread."""
 
 _SCOPE = re.compile(r"([^/]+)/\d{8}/([a-z0-9-]+)/[a-z0-9-]+/aws4_request")
 _CREDENTIAL = b"Credential="
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What a signature covers, but for the body; header names are lower case.
-
-    ``headers`` has one value of each name, ``raw_headers`` all of them as they came.
-    """
-
-    method: str
-    raw_path: bytes
-    raw_query: bytes
-    query: Mapping[str, list[str]]
-    headers: Mapping[bytes, bytes]
-    raw_headers: Sequence[tuple[bytes, bytes]] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
-    """``access_key`` is the id of the key that vouches for the caller, "" where none does."""
+    """``access_key`` is the id of the key that vouches for the caller, "" where none does;
+    ``limits`` is the policy that limits what it may do."""
 
     account: str
     region: str
     principal_arn: str
     access_key: str = ""
+    limits: Policy | None = None
 
 
 class Auth(Protocol):
@@ -78,6 +73,57 @@ class NoAuth:
         """The session that the request says it belongs to, if this server issued it."""
         token = session_token(request)
         return self._sessions.open(token) if token and self._sessions else None
+
+
+class SigV4Auth:
+    """Those are let in whose signature is that of an access key or a session; ``now`` gives Unix
+    time."""
+
+    def __init__(self, keyring: Keyring, sessions: Sessions, now: Callable[[], float]) -> None:
+        self._keyring = keyring
+        self._sessions = sessions
+        self._now = now
+
+    async def identify(self, request: Request, body: bytes) -> Identity:
+        stated = sigv4.read(request, self._now())
+        scope = stated.scope
+        session = self._session(stated)
+        key_id = session.parent if session else scope.key_id
+        key = await self._key(key_id) if key_id else None
+        if session:
+            secret, account, principal = session.secret, session.account, session.principal_arn
+        elif key:
+            secret, account, principal = key.secret, key.account, key.principal_arn
+        else:
+            raise UnrecognizedClient
+        arguments = (request, body, stated, secret)
+        if len(body) <= MOST_ON_LOOP:
+            good = sigv4.matches(*arguments)
+        else:
+            good = await asyncio.to_thread(sigv4.matches, *arguments)
+        if not good:
+            raise InvalidSignature(sigv4.MISMATCH)
+        return Identity(account, scope.region, principal, key_id, key.limits if key else None)
+
+    def _session(self, stated: Stated) -> Session | None:
+        """The session of a request with a token. UnrecognizedClient, ExpiredToken."""
+        if not stated.token:
+            return None
+        session = self._sessions.open(stated.token)
+        if session is None or session.access_key_id != stated.scope.key_id:
+            raise UnrecognizedClient
+        if session.expires <= self._now():
+            raise ExpiredToken
+        return session
+
+    async def _key(self, key_id: str) -> AccessKey:
+        """A good key; one that is not in memory may be new."""
+        key = self._keyring.known(key_id)
+        if key is None and is_id(key_id):
+            key = await asyncio.to_thread(self._keyring.read, key_id)
+        if key is None:
+            raise UnrecognizedClient
+        return key
 
 
 def credential(request: Request) -> str:

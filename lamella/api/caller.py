@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lamella.accounts.policy import Policy
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -11,7 +13,8 @@ class Caller:
 
     ``endpoint`` is the address the client used (``http://host:port``), for links in answers;
     ``request_id`` is a UUID, sent back as ``x-amzn-RequestId``; ``access_key`` is the id of the
-    key that vouches for the caller, "" where none does.
+    key that vouches for the caller, "" where none does; ``limits`` the policy that limits what the
+    caller may do, None where nothing does.
     """
 
     account: str
@@ -20,3 +23,4 @@ class Caller:
     request_id: str
     principal_arn: str
     access_key: str = ""
+    limits: Policy | None = None

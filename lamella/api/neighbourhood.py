@@ -18,7 +18,7 @@ from typing import Any, cast
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from lamella.api import neighbours
+from lamella.api import authorise, neighbours
 from lamella.api.caller import Caller
 from lamella.api.protocols.json11 import Json11
 from lamella.api.protocols.query import QueryProtocol
@@ -87,13 +87,15 @@ class Asked:
         if not inspect.iscoroutinefunction(function):
             return await in_thread(self._work, cast("Plain", function), services, caller)
         on_loop = cast("OnLoop", function)
-        return self._written(await on_loop(services, caller, self._request()), caller)
+        return self._written(await on_loop(services, caller, self._request(caller)), caller)
 
     def _work(self, function: Plain, services: Services, caller: Caller) -> Any:
-        return self._written(function(services, caller, self._request()), caller)
+        return self._written(function(services, caller, self._request(caller)), caller)
 
-    def _request(self) -> dict[str, Any]:
-        return self._neighbour.protocol.read(self._operation, self._sent)
+    def _request(self, caller: Caller) -> dict[str, Any]:
+        request = self._neighbour.protocol.read(self._operation, self._sent)
+        authorise.check(caller, self._neighbour.name, self._operation, request)
+        return request
 
     def _written(self, result: Any, caller: Caller) -> Any:
         """A result as a response; an answer of another kind, a stream, is the operation's own."""

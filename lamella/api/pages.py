@@ -13,6 +13,8 @@ from lamella.api.serialise import Response
 from lamella.blobs.base import Blobs
 from lamella.errors import AccessDenied, ResourceNotFound
 
+METRICS = "/metrics"
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -42,7 +44,7 @@ class Pages:
             return None
         if path == "/healthz":
             return "healthz", Response(200, [(b"content-type", b"text/plain")], b"ok\n")
-        if path == "/metrics":
+        if path == METRICS:
             page = self._metrics.page()
             return "metrics", Response(200, [(b"content-type", CONTENT_TYPE)], page)
         if path.startswith(PREFIX):

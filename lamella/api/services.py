@@ -10,7 +10,6 @@ from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api.links import Links
 from lamella.functions.aliases import Aliases
-from lamella.functions.concurrency import Concurrency
 from lamella.functions.mappings import Mappings
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
@@ -31,7 +30,6 @@ class Services:
     dispatcher: Dispatcher
     streams: Streams
     aliases: Aliases
-    concurrency: Concurrency
     mappings: Mappings
     sources: Sources
     sessions: Sessions

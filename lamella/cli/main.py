@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lamella
-from lamella.cli import demo, doctor, layer, output, serve
+from lamella.cli import demo, doctor, keys, layer, orgs, output, serve
 
 app = typer.Typer(
     name="lamella",
@@ -26,6 +26,8 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(layer.app, name="layer")
+app.add_typer(keys.app, name="keys")
+app.add_typer(orgs.app, name="orgs")
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+GLOBAL = "aws-global"
+"""The region of what belongs to an account in all of them."""
+
 
 class Kind(StrEnum):
     """What a document is. Beside each: what ``name`` and ``key`` of its `DocumentKey` are."""
@@ -31,7 +34,7 @@ class Kind(StrEnum):
     EVENT_SOURCE = "event-source-mapping"  # uuid, ""; handle: the uuid
     TAGS = "tags"  # ARN of the resource, ""; functions have a table of their own
     ACCESS_KEY = "access-key"  # access key id, ""; handle: the access key id
-    ORGANIZATION = "organization"  # organization id, ""
+    ORGANIZATION = "organization"  # organization id, ""; a member: its account; handle: the account
     ROLE = "role"  # role, ""
     MANAGED_POLICY = "managed-policy"  # policy, ""
     LOG_GROUP = "log-group"  # log group, ""

@@ -29,6 +29,7 @@ _PRAGMAS = (
 
 def open_records(path: Path) -> SqlRecords:
     """The records in the file ``path``, made or migrated as it needs; its folder must exist."""
+    path.touch(mode=0o600)  # it holds secrets; SQLite gives its logs the same mode
     engine = open_engine(path)
     try:
         migrate(engine)
@@ -38,6 +39,23 @@ def open_records(path: Path) -> SqlRecords:
     _sync_folder(path.parent)
     # one lock in the process spares writers SQLite's busy handler, which polls
     return SqlRecords(engine, threading.Lock())
+
+
+class Changes:
+    """Tells that the file was written, by whatever connection: another number each time.
+
+    https://www.sqlite.org/pragma.html#pragma_data_version
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+
+    def __call__(self) -> int:
+        (number,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(number)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def open_engine(path: Path) -> Engine:

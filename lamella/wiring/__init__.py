@@ -14,19 +14,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from lamella.accounts import organizations
 from lamella.accounts.assume import Assuming
 from lamella.accounts.managed import ManagedPolicies
 from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api import links, neighbourhood, server
 from lamella.api.access import AccessLog
-from lamella.api.admission_metrics import AdmissionMetrics
 from lamella.api.app import App, new_request_id
-from lamella.api.auth import NoAuth
+from lamella.api.auth import Auth
 from lamella.api.contract import Contract
 from lamella.api.metrics import RequestMetrics
 from lamella.api.pages import Pages
@@ -36,11 +37,9 @@ from lamella.blobs.disk import DiskBlobs
 from lamella.config import Settings
 from lamella.errors import HostError, RuntimeMissing
 from lamella.functions.aliases import Aliases
-from lamella.functions.concurrency import Concurrency, Shares
 from lamella.functions.mappings import Mappings
 from lamella.functions.ready import Readying, key_of
 from lamella.functions.workshop import Workshop
-from lamella.invoke.admission import Admission
 from lamella.invoke.aws import AwsClients
 from lamella.invoke.compile import BoxRunner
 from lamella.invoke.dispatch import Dispatcher
@@ -72,7 +71,8 @@ from lamella.sandbox import bubblewrap, cgroup
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
-from lamella.wiring.host import Folders, data_directory, files_for_environments, instance
+from lamella.wiring.accounts import authenticator
+from lamella.wiring.host import RECORDS, Folders, data_directory, files_for_environments, instance
 from lamella.wiring.own_log import set_up_logging
 
 THREADS = 32
@@ -115,8 +115,11 @@ class Server:
         set_up_logging(settings.log_format)
         name = instance(folders.root, ephemeral=settings.ephemeral)
         blobs = DiskBlobs(folders.root / "blobs")
-        records = await asyncio.to_thread(open_records, folders.root / "records.sqlite")
+        records = await asyncio.to_thread(open_records, folders.root / RECORDS)
         stack.callback(records.close)
+        organization_of = partial(organizations.of, records)
+        sessions = Sessions(links.key_at(folders.root / "session.key"), time.time)
+        auth = authenticator(settings, folders.root, records, sessions, stack)
 
         groups = Groups(cgroup.find(), name)
         groups.prepare()
@@ -159,28 +162,16 @@ class Server:
             )
 
         most = min(settings.max_environments, files_for_environments())
-        admission = Admission(settings.account_concurrency)
-        pool = Pool(make, admission, most=most, idle_seconds=settings.idle_seconds)
+        pool = Pool(make, most=most, idle_seconds=settings.idle_seconds)
         pool.start()
         stack.push_async_callback(pool.close)
 
-        def admit(account: str, region: str, shares: Shares) -> None:
-            loop.call_soon_threadsafe(admission.share_out, account, region, shares)
-
         def changed(function: Function) -> None:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
-            concurrency.look_again(key_of(function)[:3])
 
         def rerouted(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(dispatcher.reroute, account, region, name)
-            concurrency.look_again((account, region, name))
 
-        concurrency = Concurrency(
-            records,
-            admit,
-            limit=settings.account_concurrency,
-        )
-        await asyncio.to_thread(concurrency.start)
         readying = Readying(records, collecting, prepared(furnisher), changed)
         resolver = Resolver(records, collecting, readying, furnisher)
         dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending)
@@ -202,15 +193,14 @@ class Server:
         link_key = links.key_at(folders.root / "link.key")
         signed = links.Links(link_key, time.time)
         roles = Roles(records, utc_now)
-        sessions = Sessions(links.key_at(folders.root / "session.key"), time.time)
         services = Services(
-            publishing=Publishing(records, packages, collecting),
+            publishing=Publishing(records, packages, collecting, organization_of=organization_of),
             policies=Policies(records),
             links=signed,
             workshop=Workshop(
                 records=records,
                 packages=packages,
-                attaching=Attaching(records),
+                attaching=Attaching(records, organization_of=organization_of),
                 collecting=collecting,
                 readying=readying,
                 changed=changed,
@@ -219,7 +209,6 @@ class Server:
             dispatcher=dispatcher,
             streams=Streams(),
             aliases=Aliases(records, rerouted),
-            concurrency=concurrency,
             mappings=mappings,
             sources=sources,
             sessions=sessions,
@@ -235,7 +224,7 @@ class Server:
 
         lost = asyncio.Event()
         spawner.on_lost = lost.set
-        return application(settings, services, blobs, signed), abort, lost
+        return application(settings, services, auth, blobs, signed), abort, lost
 
     async def _serve(
         self,
@@ -288,18 +277,16 @@ class Web(uvicorn.Server):
 
 
 def application(
-    settings: Settings, services: Services, blobs: DiskBlobs, signed: links.Links
+    settings: Settings, services: Services, auth: Auth, blobs: DiskBlobs, signed: links.Links
 ) -> App:
     contract = Contract.of_lambda()
-    collectors = CollectorRegistry()
-    metrics = RequestMetrics(collectors)
-    AdmissionMetrics(collectors, services.dispatcher.admission)
+    metrics = RequestMetrics(CollectorRegistry())
     return App(
         contract=contract,
         served=registry(contract.operations, modules()),
         neighbours=neighbourhood.Neighbourhood(neighbourhood.modules()),
         services=services,
-        auth=NoAuth(services.sessions),
+        auth=auth,
         pages=Pages(metrics, signed, blobs),
         access=AccessLog(sys.stderr, settings.log_format),
         metrics=metrics,

@@ -18,6 +18,7 @@ from lamella.errors import HostError
 from lamella.sandbox import cgroup
 
 EPHEMERAL = "lamella-ephemeral-"
+RECORDS = "records.sqlite"
 OWN_FILES, FILES_EACH = 256, 12
 
 

@@ -69,14 +69,23 @@ class Invoked:
 class Cloud:
     """A boto3 client of a server, and shorthand for what the tests do most."""
 
-    def __init__(self, endpoint: str, *, account: str = "test", region: str = "eu-west-1") -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        account: str = "test",
+        region: str = "eu-west-1",
+        secret: str = "test",
+        token: str | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.client: Any = boto3.client(
             "lambda",
             endpoint_url=endpoint,
             region_name=region,
             aws_access_key_id=account,
-            aws_secret_access_key="test",
+            aws_secret_access_key=secret,
+            aws_session_token=token,
             config=Config(retries={"max_attempts": 0}, read_timeout=120, max_pool_connections=20),
         )
         self._names = 0

@@ -79,14 +79,15 @@ def test_all_faults_are_named_together() -> None:
     assert len(faults) == 3
 
 
-def test_sigv4_is_refused_with_what_to_do() -> None:
-    (fault,) = refused({"auth": "sigv4"})
-    assert "use none" in fault
+def test_on_other_addresses_than_loopback_requests_must_be_signed() -> None:
+    assert load({}, HOME, uid=1000).auth is Auth.NONE
+    signed = load({"host": "0.0.0.0"}, HOME, uid=1000)
+    assert signed.auth is Auth.SIGV4
+    assert config.warnings(signed) == ()
+    assert load({"auth": "SigV4"}, HOME, uid=1000).auth is Auth.SIGV4
 
 
-def test_other_addresses_than_loopback_must_be_opened_on_purpose() -> None:
-    (fault,) = refused({"host": "0.0.0.0"})
-    assert "--auth none" in fault
+def test_another_address_can_be_opened_to_everybody_on_purpose() -> None:
     opened = load({"host": "0.0.0.0", "auth": "none"}, HOME, uid=1000)
     assert opened.auth is Auth.NONE
     assert "may run code" in config.warnings(opened)[0]

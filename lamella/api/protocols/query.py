@@ -29,7 +29,12 @@ DEEPEST = 32
 # What errors that every protocol has are called in this one.
 _CODES: Mapping[str, str] = {
     "AccessDeniedException": "AccessDenied",
+    "ExpiredTokenException": "ExpiredToken",
+    "IncompleteSignatureException": "IncompleteSignature",
+    "InvalidSignatureException": "SignatureDoesNotMatch",
+    "MissingAuthenticationTokenException": "MissingAuthenticationToken",
     "ServiceException": "InternalFailure",
+    "UnrecognizedClientException": "InvalidClientTokenId",
     "ValidationException": "ValidationError",
 }
 _INDEX = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)

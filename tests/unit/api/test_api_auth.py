@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from lamella.accounts.sessions import Sessions
-from lamella.api.auth import Identity, NoAuth, Request
+from lamella.api.auth import Identity, NoAuth
+from lamella.api.sigv4 import Request
 
 TOKEN = b"x-amz-security-token"
 SESSIONS = Sessions(b"k" * 32, lambda: 0)
@@ -19,9 +20,7 @@ HEADER = (
 
 def identified(header: bytes = b"", query: dict[str, list[str]] | None = None) -> Identity:
     headers = {b"authorization": header} if header else {}
-    return asyncio.run(
-        NoAuth(SESSIONS).identify(Request("GET", b"/", b"", query or {}, headers), b"")
-    )
+    return asyncio.run(NoAuth(SESSIONS).identify(Request("GET", b"/", query or {}, headers), b""))
 
 
 def test_the_region_is_that_of_the_credential_scope() -> None:
@@ -50,7 +49,7 @@ def test_a_session_is_believed_in_header_and_query() -> None:
     role = "arn:aws:iam::123456789012:role/r"
     token = SESSIONS.issue("123456789012", role, "s", 900).session_token
     header = HEADER % (b"ASIA", b"eu-west-1")
-    request = Request("GET", b"/", b"", {}, {b"authorization": header, TOKEN: token.encode()})
+    request = Request("GET", b"/", {}, {b"authorization": header, TOKEN: token.encode()})
     expected = Identity("123456789012", "eu-west-1", "arn:aws:sts::123456789012:assumed-role/r/s")
     assert asyncio.run(NoAuth(SESSIONS).identify(request, b"")) == expected
     query = {
@@ -61,5 +60,5 @@ def test_a_session_is_believed_in_header_and_query() -> None:
 
 
 def test_a_token_that_was_not_issued_here_changes_nothing() -> None:
-    request = Request("GET", b"/", b"", {}, {TOKEN: b"FwoGZXIvYXdzE"})
+    request = Request("GET", b"/", {}, {TOKEN: b"FwoGZXIvYXdzE"})
     assert asyncio.run(NoAuth(SESSIONS).identify(request, b"")).account == "000000000000"

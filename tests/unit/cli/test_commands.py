@@ -44,12 +44,26 @@ def test_help_lists_the_commands_without_loading_what_they_need() -> None:
     for heavy in ("boto3", "uvicorn", "uvloop", "sqlalchemy", "rich", "lamella.wiring"):
         assert f"'{heavy}'" not in done.stdout
     said = run("--help").stdout
-    for command in ("serve", "demo", "doctor", "layer", "version"):
+    for command in ("serve", "demo", "doctor", "layer", "keys", "orgs", "version"):
         assert f"\n  {command} " in said
 
 
 @pytest.mark.parametrize(
-    "words", [("serve",), ("demo",), ("doctor",), ("layer", "inspect"), ("version",)]
+    "words",
+    [
+        ("serve",),
+        ("demo",),
+        ("doctor",),
+        ("layer", "inspect"),
+        ("keys", "create"),
+        ("keys", "list"),
+        ("keys", "revoke"),
+        ("orgs", "create"),
+        ("orgs", "add"),
+        ("orgs", "remove"),
+        ("orgs", "list"),
+        ("version",),
+    ],
 )
 def test_each_help_teaches_with_an_example(words: tuple[str, ...]) -> None:
     done = run(*words, "--help")
@@ -65,10 +79,10 @@ def test_the_version_is_told_to_people_and_to_programs() -> None:
 
 
 def test_serve_refuses_settings_with_every_fault_and_starts_nothing() -> None:
-    done = run("serve", "--host", "0.0.0.0", "--port", "x", LAMELLA_LOG_FORMAT="xml")
+    done = run("serve", "--auth", "iam", "--port", "x", LAMELLA_LOG_FORMAT="xml")
     assert done.returncode == 2
     assert done.stdout == ""
-    for fault in ("--port 'x'", "LAMELLA_LOG_FORMAT 'xml'", "--auth none"):
+    for fault in ("--port 'x'", "LAMELLA_LOG_FORMAT 'xml'", "--auth 'iam'"):
         assert fault in done.stderr
 
 

@@ -1,0 +1,53 @@
+"""Access keys as an operator makes them, and clients that sign with them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.server import Cloud, Server
+
+
+def lamella(*words: str, data: Path) -> Any:
+    """Run a command on the data directory; what it prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lamella", *words, "--data", str(data), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that was made; ``arn`` is its principal's."""
+
+    id: str
+    secret: str
+    account: str
+    arn: str
+
+    def cloud(self, server: Server, region: str = "eu-west-1") -> Cloud:
+        return Cloud(server.endpoint, account=self.id, secret=self.secret, region=region)
+
+
+def new_key(
+    server: Server, account: str, name: str = "", policy: dict[str, Any] | None = None
+) -> Key:
+    """A key of a server that runs, made beside it."""
+    words = ["keys", "create", "--account", account]
+    if name:
+        words += ["--name", name]
+    if policy is not None:
+        path = server.data.parent / f"{name}.json"
+        path.write_text(json.dumps(policy))
+        words += ["--policy", str(path)]
+    made = lamella(*words, data=server.data)
+    return Key(made["id"], made["secret"], made["account"], made["arn"])
