@@ -224,6 +224,13 @@ class Settings:
         unit="environments",
         shown=f"one for each {ENVIRONMENT_MEBIBYTES} MiB of memory, 4 to 64 a core",
     )
+    account_concurrency: int = _setting(
+        "How many invocations each account may have under way at once in a region.",
+        _count,
+        1000,
+        metavar="COUNT",
+        unit="invocations",
+    )
     idle_seconds: float = _setting(
         "How long an environment stays warm without an invocation.",
         _seconds,

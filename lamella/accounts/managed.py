@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from lamella.accounts import documents, roles
+from lamella.accounts import documents, roles, tags
 from lamella.accounts.roles import REGION, Role, Roles, unique_id
 from lamella.errors import (
     DeleteConflict,
@@ -254,6 +254,15 @@ def without_version(policy: ManagedPolicy, version_id: str) -> ManagedPolicy:
     if gone.number == policy.default:
         raise DeleteConflict("Cannot delete the default version of a policy.")
     return replace(policy, versions=tuple(each for each in policy.versions if each != gone))
+
+
+def with_tags(policy: ManagedPolicy, new: Sequence[tuple[str, str]]) -> ManagedPolicy:
+    """InvalidInput, LimitExceeded."""
+    return replace(policy, tags=tags.tagged(policy.tags, new, tags.OF_POLICY))
+
+
+def without_tags(policy: ManagedPolicy, keys: Sequence[str]) -> ManagedPolicy:
+    return replace(policy, tags=tags.untagged(policy.tags, keys))
 
 
 def _check(text: str) -> None:

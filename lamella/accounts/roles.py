@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from lamella.accounts import documents
+from lamella.accounts import documents, tags
 from lamella.errors import (
     DeleteConflict,
     EntityAlreadyExists,
-    InvalidInput,
     LimitExceeded,
     NoSuchEntity,
 )
@@ -27,7 +26,6 @@ from lamella.records.base import Page, Records
 REGION = "aws-global"
 ROLES = 1000
 ATTACHED = 10
-TAGS = 50
 SESSION_SECONDS = 3600
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -196,29 +194,13 @@ def without_attached(role: Role, arn: str) -> Role:
     return replace(role, attached=tuple(each for each in role.attached if each != arn))
 
 
-def with_tags(role: Role, tags: Sequence[tuple[str, str]]) -> Role:
+def with_tags(role: Role, new: Sequence[tuple[str, str]]) -> Role:
     """InvalidInput, LimitExceeded."""
-    return replace(role, tags=tagged(role.tags, tags))
+    return replace(role, tags=tags.tagged(role.tags, new, tags.OF_ROLE))
 
 
 def without_tags(role: Role, keys: Sequence[str]) -> Role:
-    gone = {key.casefold() for key in keys}
-    left = {key: value for key, value in (role.tags or {}).items() if key.casefold() not in gone}
-    return replace(role, tags=left)
-
-
-def tagged(tags: Mapping[str, str] | None, new: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Tags with new ones. Keys differ by more than case. InvalidInput, LimitExceeded."""
-    if len({key.casefold() for key, _ in new}) < len(new):
-        raise InvalidInput(
-            "Duplicate tag keys found. Please note that Tag keys are case insensitive."
-        )
-    replaced = {key.casefold() for key, _ in new}
-    kept = {key: value for key, value in (tags or {}).items() if key.casefold() not in replaced}
-    together = {**kept, **dict(new)}
-    if len(together) > TAGS:
-        raise LimitExceeded(f"Cannot exceed quota for TagsPerRole: {TAGS}")
-    return together
+    return replace(role, tags=tags.untagged(role.tags, keys))
 
 
 def _key(account: str, name: str) -> DocumentKey:

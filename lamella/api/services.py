@@ -10,6 +10,7 @@ from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api.links import Links
 from lamella.functions.aliases import Aliases
+from lamella.functions.concurrency import Concurrency
 from lamella.functions.mappings import Mappings
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
@@ -30,6 +31,7 @@ class Services:
     dispatcher: Dispatcher
     streams: Streams
     aliases: Aliases
+    concurrency: Concurrency
     mappings: Mappings
     sources: Sources
     sessions: Sessions

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lamella.model import limits
 from lamella.model.document import DocumentKey, Kind
 from lamella.records.base import Records
 
@@ -31,8 +30,8 @@ def usage(records: Records, account: str, region: str) -> Usage:
     )
 
 
-def unreserved(used: Usage) -> int:
-    return max(0, limits.CONCURRENT_EXECUTIONS - used.reserved)
+def unreserved(used: Usage, limit: int) -> int:
+    return max(0, limit - used.reserved)
 
 
 def reserved_of_all(records: Records, account: str, region: str) -> int:

@@ -50,6 +50,7 @@ class Dispatcher:
         self._route = route
         self._pending = pending
         self._pool = pool
+        self.admission = pool.admission
         self._shelves: dict[tuple[str, str, str, str | None], Shelf] = {}
         self._aliases: dict[Key, Alias] = {}
         self._changes: Counter[tuple[str, str, str]] = Counter()

@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from lamella.errors import SandboxFailed, ServiceError, TooManyRequests
+from lamella.errors import SandboxFailed, ServiceError
+from lamella.invoke.admission import Admission, Gate
 from lamella.invoke.environment import Environment
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
@@ -25,7 +26,6 @@ Make = Callable[[str, Function], Awaitable[Environment]]
 Key = tuple[str, str, str, str]
 
 SWEEP_SECONDS = 1.0
-RATE_EXCEEDED = "Rate Exceeded."
 STOPPING = "The server is stopping."
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 class Shelf:
     """The environments of one function version under one configuration."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, gate: Gate) -> None:
         self.function = function
+        self.gate = gate
         self.idle: list[Environment] = []
         self.busy: set[Environment] = set()
         self.waiting: deque[asyncio.Future[Environment]] = deque()
@@ -51,10 +52,12 @@ class Pool:
     """Every environment of this server.
 
     ``most`` is the number of environments it may hold at once, ``idle_seconds`` how long an
-    unused one is kept.
+    unused one is kept. Who takes an environment passes ``admission``, and is counted until it is
+    given back or dropped.
     """
 
-    def __init__(self, make: Make, *, most: int, idle_seconds: float) -> None:
+    def __init__(self, make: Make, admission: Admission, *, most: int, idle_seconds: float) -> None:
+        self.admission = admission
         self._make = make
         self._most = most
         self._idle_seconds = idle_seconds
@@ -82,21 +85,35 @@ class Pool:
         if shelf is None or shelf.function.revision_id != function.revision_id:
             if shelf is not None:
                 self._retire(shelf)
-            shelf = self._shelves[key] = Shelf(function)
+            shelf = self._shelves[key] = Shelf(
+                function, self.admission.gate(function.account, function.region, function.name)
+            )
         return shelf
 
     async def take(self, shelf: Shelf) -> Environment:
-        """An environment for one invocation. Raises TooManyRequests at the limit of the host."""
+        """An environment for one invocation, which ends in `give_back` or `drop`.
+
+        Raises TooManyRequests at the limits of the function, the account and the host.
+        """
+        shelf.gate.enter()
         if shelf.idle:
             environment = shelf.idle.pop()
             shelf.busy.add(environment)
             return environment
+        try:
+            return await self._next(shelf)
+        except BaseException:
+            shelf.gate.leave()
+            raise
+
+    async def _next(self, shelf: Shelf) -> Environment:
+        """The environment that comes first: one that gets free, or a new one."""
         if self._closing:
             raise ServiceError(STOPPING)
         while self._count >= self._most and await self._evict():
             pass
         if self._count >= self._most and not shelf.size:
-            raise TooManyRequests(RATE_EXCEEDED, Reason="ConcurrentInvocationLimitExceeded")
+            raise shelf.gate.refused()
         ours: asyncio.Future[Environment] = asyncio.get_running_loop().create_future()
         shelf.waiting.append(ours)
         self._waited_for.add(shelf)
@@ -105,7 +122,7 @@ class Pool:
             return await ours
         except asyncio.CancelledError:
             if ours.done() and not ours.cancelled() and ours.exception() is None:
-                self.give_back(shelf, ours.result())
+                self._take_back(shelf, ours.result())
             raise
         finally:
             if not shelf.waiting:
@@ -113,6 +130,10 @@ class Pool:
 
     def give_back(self, shelf: Shelf, environment: Environment) -> None:
         """The invocation is over; the environment serves the next one or waits for it."""
+        shelf.gate.leave()
+        self._take_back(shelf, environment)
+
+    def _take_back(self, shelf: Shelf, environment: Environment) -> None:
         shelf.busy.discard(environment)
         if environment.state is EnvironmentState.ENDED:
             self._end(environment)
@@ -172,6 +193,7 @@ class Pool:
 
     def drop(self, shelf: Shelf, environment: Environment) -> None:
         """The environment failed in a way that another invocation must not meet: end it."""
+        shelf.gate.leave()
         shelf.busy.discard(environment)
         self._end(environment)
 

@@ -26,6 +26,7 @@ from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api import links, neighbourhood, server
 from lamella.api.access import AccessLog
+from lamella.api.admission_metrics import AdmissionMetrics
 from lamella.api.app import App, new_request_id
 from lamella.api.auth import Auth
 from lamella.api.contract import Contract
@@ -37,9 +38,11 @@ from lamella.blobs.disk import DiskBlobs
 from lamella.config import Settings
 from lamella.errors import HostError, RuntimeMissing
 from lamella.functions.aliases import Aliases
+from lamella.functions.concurrency import Concurrency, Shares
 from lamella.functions.mappings import Mappings
 from lamella.functions.ready import Readying, key_of
 from lamella.functions.workshop import Workshop
+from lamella.invoke.admission import Admission
 from lamella.invoke.aws import AwsClients
 from lamella.invoke.compile import BoxRunner
 from lamella.invoke.dispatch import Dispatcher
@@ -162,16 +165,28 @@ class Server:
             )
 
         most = min(settings.max_environments, files_for_environments())
-        pool = Pool(make, most=most, idle_seconds=settings.idle_seconds)
+        admission = Admission(settings.account_concurrency)
+        pool = Pool(make, admission, most=most, idle_seconds=settings.idle_seconds)
         pool.start()
         stack.push_async_callback(pool.close)
 
+        def admit(account: str, region: str, shares: Shares) -> None:
+            loop.call_soon_threadsafe(admission.share_out, account, region, shares)
+
         def changed(function: Function) -> None:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
+            concurrency.look_again(key_of(function)[:3])
 
         def rerouted(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(dispatcher.reroute, account, region, name)
+            concurrency.look_again((account, region, name))
 
+        concurrency = Concurrency(
+            records,
+            admit,
+            limit=settings.account_concurrency,
+        )
+        await asyncio.to_thread(concurrency.start)
         readying = Readying(records, collecting, prepared(furnisher), changed)
         resolver = Resolver(records, collecting, readying, furnisher)
         dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending)
@@ -209,6 +224,7 @@ class Server:
             dispatcher=dispatcher,
             streams=Streams(),
             aliases=Aliases(records, rerouted),
+            concurrency=concurrency,
             mappings=mappings,
             sources=sources,
             sessions=sessions,
@@ -280,7 +296,9 @@ def application(
     settings: Settings, services: Services, auth: Auth, blobs: DiskBlobs, signed: links.Links
 ) -> App:
     contract = Contract.of_lambda()
-    metrics = RequestMetrics(CollectorRegistry())
+    collectors = CollectorRegistry()
+    metrics = RequestMetrics(collectors)
+    AdmissionMetrics(collectors, services.dispatcher.admission)
     return App(
         contract=contract,
         served=registry(contract.operations, modules()),

@@ -85,6 +85,32 @@ def test_a_boundary_must_be_there(iam: Any) -> None:
     )
 
 
+def test_a_boundary_is_put_and_taken_off(iam: Any) -> None:
+    iam.create_role(RoleName="later-bound", AssumeRolePolicyDocument=json.dumps(TRUST))
+    iam.put_role_permissions_boundary(RoleName="later-bound", PermissionsBoundary=BASIC)
+    shown = iam.get_role(RoleName="later-bound")["Role"]["PermissionsBoundary"]
+    assert shown["PermissionsBoundaryArn"] == BASIC
+    iam.delete_role_permissions_boundary(RoleName="later-bound")
+    assert "PermissionsBoundary" not in iam.get_role(RoleName="later-bound")["Role"]
+
+
+def test_tags_are_put_listed_and_taken_off(iam: Any) -> None:
+    of = made(iam, "tagged", Tags=[{"Key": "Team", "Value": "a"}])
+    iam.tag_policy(PolicyArn=of, Tags=[{"Key": "team", "Value": "b"}, {"Key": "x", "Value": ""}])
+    first = iam.list_policy_tags(PolicyArn=of, MaxItems=1)
+    assert (first["Tags"], first["IsTruncated"]) == ([{"Key": "team", "Value": "b"}], True)
+    rest = iam.list_policy_tags(PolicyArn=of, Marker=first["Marker"])
+    assert rest["Tags"] == [{"Key": "x", "Value": ""}]
+    iam.untag_policy(PolicyArn=of, TagKeys=["TEAM"])
+    assert iam.get_policy(PolicyArn=of)["Policy"]["Tags"] == rest["Tags"]
+    many = [{"Key": f"k{number}", "Value": ""} for number in range(50)]
+    assert refusal(iam.tag_policy, PolicyArn=of, Tags=many) == (
+        "LimitExceeded",
+        409,
+        "Cannot exceed quota for TagsPerPolicy: 50",
+    )
+
+
 def test_a_name_is_taken_once(iam: Any) -> None:
     made(iam, "Taken")
     assert refusal(iam.create_policy, PolicyName="taken", PolicyDocument=TEXT) == (
@@ -167,6 +193,9 @@ def test_a_version_that_is_not_there_is_no_such_entity(iam: Any, call: str) -> N
         ("set_default_policy_version", {"VersionId": "v1"}),
         ("list_policy_versions", {}),
         ("create_policy_version", {"PolicyDocument": TEXT}),
+        ("tag_policy", {"Tags": []}),
+        ("untag_policy", {"TagKeys": []}),
+        ("list_policy_tags", {}),
     ],
 )
 def test_a_policy_that_is_not_there_is_no_such_entity(

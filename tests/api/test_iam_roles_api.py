@@ -313,6 +313,8 @@ def test_a_role_has_no_instance_profiles(iam: Any) -> None:
         ("attach_role_policy", {"PolicyArn": BASIC}),
         ("detach_role_policy", {"PolicyArn": BASIC}),
         ("list_attached_role_policies", {}),
+        ("put_role_permissions_boundary", {"PermissionsBoundary": BASIC}),
+        ("delete_role_permissions_boundary", {}),
         ("tag_role", {"Tags": []}),
         ("untag_role", {"TagKeys": []}),
         ("list_role_tags", {}),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lamella.api.neighbourhood import _BY_TARGET, _BY_VERSION, Neighbourhood, modules
+from lamella.api.neighbourhood import _BY_TARGET, _BY_VERSION, Neighbour, Neighbourhood, modules
 from lamella.api.protocols.sent import Sent
 from tests.e2e.server import Server
 from tests.unit.api.models import model
@@ -125,15 +128,69 @@ def test_a_body_that_is_too_large_is_refused_in_the_services_protocol(server: Se
     assert b"Request must be smaller than 4194304 bytes for the POST / operation" in body
 
 
+HOUSE = Neighbourhood(modules())
+NAMES = [
+    "RoleName",
+    "PolicyName",
+    "PolicyArn",
+    "PolicyDocument",
+    "AssumeRolePolicyDocument",
+    "Path",
+    "MaxItems",
+    "Marker",
+    "Tags.member.1.Key",
+    "Tags.member.1.Value",
+    "VersionId",
+    "RoleArn",
+    "RoleSessionName",
+    "DurationSeconds",
+    "ExternalId",
+    "TagKeys.member.1",
+    "PermissionsBoundary",
+]
+VALUES = [
+    *("fuzz", "/", "/p/", "{}", "[]", "900", "v1"),
+    *("arn:aws:iam::000000000000:policy/fuzz", "arn:aws:iam::000000000000:role/fuzz"),
+    '{"Statement": [{"Effect": "Allow"}]}',
+    '{"Statement": {"Effect": "Deny", "Action": "sts:*", "Principal": {"AWS": "*"}}}',
+    '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
+]
+PARAMETERS = st.dictionaries(
+    st.sampled_from(NAMES), st.sampled_from(VALUES) | st.text(max_size=10), min_size=1
+)
+
+
+def neighbour(name: str) -> Neighbour:
+    found = HOUSE.find(f"AKIA/20261121/eu-west-1/{name}/aws4_request", Sent({}, {}, b""))
+    assert found is not None
+    return found
+
+
+@settings(max_examples=150)
+@given(
+    service=st.sampled_from(["iam", "iam", "sts"]),
+    action=st.sampled_from(sorted({**neighbour("iam").served, **neighbour("sts").served}))
+    | st.sampled_from(model("iam").operation_names)
+    | st.text(max_size=5),
+    parameters=PARAMETERS,
+)
+def test_any_form_is_answered_without_a_failure(
+    server: Server, action: str, service: str, parameters: dict[str, str]
+) -> None:
+    signed = {"authorization": SCOPED.format(service)}
+    body = form(Action=action, **parameters)
+    status, kind, answer = ask(server, "POST", "/", body, **signed)
+    assert status < 500 or (status == 501 and b"NotImplementedException" in answer), answer
+    assert kind == "text/xml"
+    ElementTree.fromstring(answer)
+
+
 def test_what_names_a_service_is_what_its_model_says() -> None:
     assert {model(name).metadata["targetPrefix"]: name for name in ["logs"]} == _BY_TARGET
     assert {model(name).api_version: name for name in ["sts", "iam"]} == _BY_VERSION
 
 
 def test_every_service_of_the_house_can_be_reached() -> None:
-    house = Neighbourhood(modules())
     for module in modules():
-        name = module.__name__.rpartition(".")[2]
-        found = house.find(f"AKIA/20261121/eu-west-1/{name}/aws4_request", Sent({}, {}, b""))
-        assert found is not None
+        found = neighbour(module.__name__.rpartition(".")[2])
         assert set(found.served) <= set(found.protocol.operations)

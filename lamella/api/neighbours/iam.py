@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from lamella.accounts import managed, roles
+from lamella.accounts import managed, roles, tags
 from lamella.accounts.identity import user_id
 from lamella.accounts.managed import ManagedPolicy, Version
 from lamella.accounts.roles import Role
@@ -26,7 +27,7 @@ def create_role(services: Services, caller: Caller, request: Request) -> dict[st
     boundary = request.get("PermissionsBoundary")
     services.managed.check_boundary(caller.account, boundary)
     name, trust = request["RoleName"], request["AssumeRolePolicyDocument"]
-    more = {**_described(request), "boundary": boundary}
+    more = {**_described(request, tags.OF_ROLE), "boundary": boundary}
     seconds = request.get("MaxSessionDuration") or roles.SESSION_SECONDS
     role = services.roles.create(caller.account, name, trust, max_session=seconds, **more)
     return {"Role": _role(role)}
@@ -64,6 +65,23 @@ def update_assume_role_policy(
 
 def delete_role(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
     services.roles.delete(caller.account, request["RoleName"])
+    return {}
+
+
+def put_role_permissions_boundary(
+    services: Services, caller: Caller, request: Request
+) -> dict[str, Any]:
+    boundary = request["PermissionsBoundary"]
+    services.managed.check_boundary(caller.account, boundary)
+    change = partial(replace, boundary=boundary)
+    services.roles.change(caller.account, request["RoleName"], change)
+    return {}
+
+
+def delete_role_permissions_boundary(
+    services: Services, caller: Caller, request: Request
+) -> dict[str, Any]:
+    services.roles.change(caller.account, request["RoleName"], partial(replace, boundary=None))
     return {}
 
 
@@ -113,7 +131,7 @@ def list_attached_role_policies(
 
 
 def tag_role(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
-    change = partial(roles.with_tags, tags=_pairs(request))
+    change = partial(roles.with_tags, new=_pairs(request))
     services.roles.change(caller.account, request["RoleName"], change)
     return {}
 
@@ -127,6 +145,23 @@ def untag_role(services: Services, caller: Caller, request: Request) -> dict[str
 def list_role_tags(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
     role = services.roles.get(caller.account, request["RoleName"])
     return _cut("Tags", {tag["Key"]: tag for tag in _tags(role.tags)}, request)
+
+
+def tag_policy(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    change = partial(managed.with_tags, new=_pairs(request))
+    services.managed.change(caller.account, request["PolicyArn"], change)
+    return {}
+
+
+def untag_policy(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    change = partial(managed.without_tags, keys=request["TagKeys"])
+    services.managed.change(caller.account, request["PolicyArn"], change)
+    return {}
+
+
+def list_policy_tags(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    policy = services.managed.get(caller.account, request["PolicyArn"])
+    return _cut("Tags", {tag["Key"]: tag for tag in _tags(policy.tags)}, request)
 
 
 def list_instance_profiles_for_role(
@@ -144,7 +179,8 @@ def get_user(services: Services, caller: Caller, request: Request) -> dict[str, 
 
 def create_policy(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
     name, text = request["PolicyName"], request["PolicyDocument"]
-    policy = services.managed.create(caller.account, name, text, **_described(request))
+    more = _described(request, tags.OF_POLICY)
+    policy = services.managed.create(caller.account, name, text, **more)
     return {"Policy": {**_policy(policy, UNUSED), "Tags": _tags(policy.tags) or None}}
 
 
@@ -205,12 +241,12 @@ def delete_policy_version(services: Services, caller: Caller, request: Request) 
     return {}
 
 
-def _described(request: Request) -> dict[str, Any]:
+def _described(request: Request, quota: str) -> dict[str, Any]:
     """What roles and policies have in common."""
     return {
         "path": request.get("Path") or "/",
         "description": request.get("Description"),
-        "tags": roles.tagged(None, _pairs(request)),
+        "tags": tags.tagged({}, _pairs(request), quota),
     }
 
 

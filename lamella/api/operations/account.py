@@ -16,16 +16,16 @@ def get_account_settings(
 ) -> dict[str, Any]:
     used = account.usage(services.workshop.records, caller.account, caller.region)
     return {
-        "AccountLimit": _limit(used),
+        "AccountLimit": _limit(used, services.concurrency.limit),
         "AccountUsage": {"TotalCodeSize": used.code_size, "FunctionCount": used.functions},
     }
 
 
-def _limit(used: account.Usage) -> dict[str, int]:
+def _limit(used: account.Usage, concurrency: int) -> dict[str, int]:
     return {
         "TotalCodeSize": limits.CODE_STORAGE_BYTES,
         "CodeSizeUnzipped": limits.UNZIPPED_BYTES,
         "CodeSizeZipped": limits.ZIP_BYTES,
-        "ConcurrentExecutions": limits.CONCURRENT_EXECUTIONS,
-        "UnreservedConcurrentExecutions": account.unreserved(used),
+        "ConcurrentExecutions": concurrency,
+        "UnreservedConcurrentExecutions": account.unreserved(used, concurrency),
     }

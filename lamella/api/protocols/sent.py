@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lamella.api.parse import parse_query
+from lamella.errors import MalformedInput
 
 Query = Mapping[str, list[str]]
+MOST_PARAMETERS = 1000
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,12 @@ class Sent:
 
     @cached_property
     def form(self) -> Query:
-        """The parameters of the query protocol: from the URL and from the body's form."""
+        """The parameters of the query protocol: from the URL and from the body's form.
+
+        MalformedInput for more than any operation needs: taking them apart costs memory.
+        """
+        if self.body.count(b"&") >= MOST_PARAMETERS:
+            raise MalformedInput(f"A form may have {MOST_PARAMETERS} parameters.")
         return {**self.query, **parse_query(self.body)}
 
     def parameter(self, name: str) -> str:

@@ -100,6 +100,13 @@ def test_what_is_no_number_of_an_item_is_refused(number: str) -> None:
         IAM.read("TagRole", sent({"RoleName": "r", f"Tags.member.{number}.Key": "k"}))
 
 
+def test_a_form_has_a_thousand_parameters_at_most() -> None:
+    form = {f"p{number}": "" for number in range(998)}
+    assert IAM.read("GetRole", sent({"RoleName": "r", "x": "", **form})) == {"RoleName": "r"}
+    with pytest.raises(MalformedInput, match="A form may have 1000 parameters"):
+        IAM.read("GetRole", sent({"RoleName": "r", "x": "", "y": "", **form}))
+
+
 def test_an_input_is_validated() -> None:
     with pytest.raises(ValidationFailed) as refused:
         IAM.read("CreateRole", sent({"RoleName": "r" * 65}))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Never
 
 from lamella.functions.ready import key_of
+from lamella.invoke.admission import Admission
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.pool import Pool
 from lamella.model.function import Function
@@ -28,7 +29,7 @@ def dispatching(
     check: Callable[[Dispatcher], Awaitable[None]],
 ) -> None:
     async def run() -> None:
-        pool = Pool(no_environment, most=1, idle_seconds=60)
+        pool = Pool(no_environment, Admission(1), most=1, idle_seconds=60)
         try:
             await check(Dispatcher(resolve, no_alias, pool))
         finally:
