@@ -230,7 +230,7 @@ class Server:
             sessions=sessions,
             roles=roles,
             managed=ManagedPolicies(records, roles, utc_now),
-            assuming=Assuming(roles, sessions, checked=settings.auth == "sigv4"),
+            assuming=Assuming(roles, sessions, checked=settings.auth != "none"),
         )
 
         def abort() -> None:
