@@ -221,6 +221,11 @@ class ResourceConflict(ApiError):
     status = 409
 
 
+class RecursiveInvocation(ApiError):
+    code = "RecursiveInvocationException"
+    status = 400
+
+
 class ResourceInUse(ApiError):
     code = "ResourceInUseException"
     status = 400

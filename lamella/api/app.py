@@ -234,6 +234,7 @@ class App:
         identity = await self._auth.identify(self._signed(exchange, service), content)
         host = exchange.headers.get(b"host")
         address = host.decode("latin-1") if host else "{}:{}".format(*scope["server"])
+        trace = exchange.headers.get(b"x-amzn-trace-id")
         return Caller(
             identity.account,
             identity.region,
@@ -242,6 +243,7 @@ class App:
             identity.principal_arn,
             identity.access_key,
             identity.limits,
+            None if trace is None else trace.decode("latin-1"),
         )
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

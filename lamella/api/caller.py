@@ -14,7 +14,8 @@ class Caller:
     ``endpoint`` is the address the client used (``http://host:port``), for links in answers;
     ``request_id`` is a UUID, sent back as ``x-amzn-RequestId``; ``access_key`` is the id of the
     key that vouches for the caller, "" where none does; ``limits`` the policy that limits what the
-    caller may do, None where nothing does.
+    caller may do, None where nothing does; ``trace_id`` is the header ``X-Amzn-Trace-Id`` if one
+    was sent.
     """
 
     account: str
@@ -24,3 +25,4 @@ class Caller:
     principal_arn: str
     access_key: str = ""
     limits: Policy | None = None
+    trace_id: str | None = None

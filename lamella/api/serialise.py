@@ -21,6 +21,9 @@ Header = tuple[bytes, bytes]
 Writer = Callable[[Any], Any]
 Serialiser = Callable[[Mapping[str, Any]], "Response"]
 
+_OUTSIDE_THE_MODEL = {"Invoke": (("TraceId", b"x-amzn-trace-id"),)}
+"""Members of results that AWS sends as headers though no model has them: recorded from answers."""
+
 JSON: Header = (b"content-type", b"application/json")
 
 
@@ -42,7 +45,9 @@ def serialiser(operation: Any) -> Serialiser:
         return lambda result: Response(_nothing_in(result, default), [JSON], b"")
     status_member, headers, rest = _by_location(shape)
     write_body = _body_writer(shape, rest)
-    known = frozenset(shape.members)
+    for member, header in _OUTSIDE_THE_MODEL.get(operation.name, ()):
+        headers.append((member, header, str.encode))
+    known = frozenset((*shape.members, *(member for member, _, _ in headers)))
 
     def serialise(result: Mapping[str, Any]) -> Response:
         if not known.issuperset(result):

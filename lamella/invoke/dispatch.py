@@ -7,19 +7,23 @@ invocation asks no database and changes no thread.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 
 import orjson
 
-from lamella.errors import InvalidRequestContent, ResourceNotFound, SandboxFailed, ServiceError
+from lamella.errors import (
+    InvalidRequestContent,
+    RecursiveInvocation,
+    ResourceNotFound,
+    SandboxFailed,
+    ServiceError,
+)
 from lamella.functions.lookup import is_alias
 from lamella.functions.workshop import WAIT_SECONDS
-from lamella.invoke import report
+from lamella.invoke import recursion, report
 from lamella.invoke.environment import Answer, Call
 from lamella.invoke.pool import Key, Pool, Shelf
 from lamella.model import arn
@@ -31,6 +35,8 @@ Resolve = Callable[[str, str, str, str | None], Function]
 """Account, region, name and version to a version that is ready to run; blocking."""
 Route = Callable[[str, str, str, str], Alias]
 """Account, region, name and alias to what the alias stands for; blocking."""
+MayLoop = Callable[[str, str, str], bool]
+"""Whether a function (account, region, name) may run over and over in one chain; blocking."""
 
 ON_LOOP_BYTES = 262_144
 """A payload up to this size is checked on the event loop (under a millisecond)."""
@@ -45,10 +51,12 @@ class Dispatcher:
         route: Route,
         pool: Pool,
         pending: Callable[[Key], Future[None] | None] = lambda key: None,
+        may_loop: MayLoop = lambda account, region, name: False,
     ) -> None:
         self._resolve = resolve
         self._route = route
         self._pending = pending
+        self._may_loop = may_loop
         self._pool = pool
         self.admission = pool.admission
         self._shelves: dict[tuple[str, str, str, str | None], Shelf] = {}
@@ -70,21 +78,24 @@ class Dispatcher:
         sink: Sink | None = None,
     ) -> Outcome:
         """Run a function once and wait for its answer. A response that the function streams goes
-        to ``sink``, if there is one.
+        to ``sink``, if there is one. ``trace_id`` is the trace header that the caller sent.
 
-        Raises InvalidRequestContent, ResourceNotFound, TooManyRequests, and ServiceError when no
-        environment can be made.
+        Raises InvalidRequestContent, ResourceNotFound, RecursiveInvocation, TooManyRequests, and
+        ServiceError when no environment can be made.
         """
         await check_payload(payload)
+        shelf = await self._shelf(account, region, name, qualifier)
+        trace, before = recursion.follow(trace_id, shelf.mark)
+        if before >= recursion.MOST:
+            await self._check_loop(account, region, name)
         call = Call(
             request_id=request_id,
             payload=payload or b"{}",
             function_arn=arn.function(account, region, name, qualifier),
-            trace_id=trace_id or new_trace(),
+            trace_id=trace,
             client_context=client_context,
             sink=sink,
         )
-        shelf = await self._shelf(account, region, name, qualifier)
         try:
             answer = await self._run(shelf, call)
         except SandboxFailed as error:
@@ -99,7 +110,12 @@ class Dispatcher:
             function_error=None if answer.reply.error_type is None else report.UNHANDLED,
             log_tail=answer.log_tail if log_tail else None,
             error_type=answer.reply.error_type,
+            trace_id=trace,
         )
+
+    async def _check_loop(self, account: str, region: str, name: str) -> None:
+        if not await asyncio.to_thread(self._may_loop, account, region, name):
+            raise RecursiveInvocation(recursion.LOOP)
 
     async def _run(self, shelf: Shelf, call: Call) -> Answer:
         environment = await self._pool.take(shelf)
@@ -182,12 +198,3 @@ async def check_payload(payload: bytes) -> None:
         raise InvalidRequestContent(
             f"Could not parse request body into json: Could not parse payload into json: {error}"
         ) from error
-
-
-def new_trace() -> str:
-    """A trace header as Lambda makes one for a request that brings none; not sampled.
-
-    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
-    """
-    random = os.urandom(20).hex()
-    return f"Root=1-{int(time.time()):08x}-{random[:24]};Parent={random[24:]};Sampled=0"

@@ -19,6 +19,7 @@ from typing import Any
 from lamella.errors import SandboxFailed, ServiceError
 from lamella.invoke.admission import Admission, Gate
 from lamella.invoke.environment import Environment
+from lamella.invoke.recursion import mark
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
 
@@ -37,6 +38,7 @@ class Shelf:
     def __init__(self, function: Function, gate: Gate) -> None:
         self.function = function
         self.gate = gate
+        self.mark = mark(function.function_arn)
         self.idle: list[Environment] = []
         self.busy: set[Environment] = set()
         self.waiting: deque[asyncio.Future[Environment]] = deque()

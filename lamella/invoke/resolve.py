@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from lamella.errors import HostError, InvalidRuntime, RuntimeMissing, ServiceError
-from lamella.functions import lookup
+from lamella.functions import lookup, recursion
 from lamella.functions.ready import Readying, kept, key_of, reason
 from lamella.functions.workshop import WAIT_SECONDS, busy
 from lamella.invoke.furnish import Furnisher
@@ -44,6 +44,10 @@ class Resolver:
     def alias(self, account: str, region: str, name: str, alias: str) -> Alias:
         """What an alias stands for now. Raises ResourceNotFound."""
         return lookup.alias(self._records, account, region, name, alias)
+
+    def may_loop(self, account: str, region: str, name: str) -> bool:
+        """Whether a function may run over and over in one chain. Raises ResourceNotFound."""
+        return recursion.get(self._records, account, region, name) != recursion.TERMINATE
 
     def _active(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
         function = lookup.invoked(self._records, account, region, name, qualifier)

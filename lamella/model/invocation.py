@@ -56,7 +56,8 @@ class Outcome:
     """What the caller of Invoke gets.
 
     ``function_error`` is the value of ``X-Amz-Function-Error`` or None, ``error_type`` the error's
-    own name; ``log_tail`` the last 4 KB of the invocation's log lines when they were asked for.
+    own name; ``log_tail`` the last 4 KB of the invocation's log lines when they were asked for;
+    ``trace_id`` is the trace header under which it ran.
     """
 
     payload: bytes
@@ -64,3 +65,4 @@ class Outcome:
     function_error: str | None = None
     log_tail: bytes | None = None
     error_type: str | None = None
+    trace_id: str = ""

@@ -189,7 +189,7 @@ class Server:
         await asyncio.to_thread(concurrency.start)
         readying = Readying(records, collecting, prepared(furnisher), changed)
         resolver = Resolver(records, collecting, readying, furnisher)
-        dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending)
+        dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending, resolver.may_loop)
         stack.push_async_callback(asyncio.to_thread, readying.close)
         readying.resume()
 

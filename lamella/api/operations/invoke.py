@@ -47,6 +47,7 @@ async def invoke(
         request.get("Payload", b""),
         request_id=caller.request_id,
         client_context=_client_context(request.get("ClientContext")),
+        trace_id=caller.trace_id,
         log_tail=request.get("LogType") == "Tail",
     )
     return {
@@ -55,6 +56,7 @@ async def invoke(
         "FunctionError": outcome.function_error,
         "LogResult": outcome.log_tail and base64.b64encode(outcome.log_tail).decode(),
         "ExecutedVersion": outcome.executed_version,
+        "TraceId": outcome.trace_id,
     }
 
 
@@ -87,6 +89,7 @@ async def _invoke(
         request.get("Payload", b""),
         request_id=caller.request_id,
         client_context=_client_context(request.get("ClientContext")),
+        trace_id=caller.trace_id,
         log_tail=request.get("LogType") == "Tail",
         sink=sink,
     )
