@@ -32,8 +32,8 @@ PATH = b"/"
 PAGE = "docs/neighbours.md"
 
 # From the models, which a test compares: reading them to find a service would load them all.
-_BY_TARGET: Mapping[str, str] = {"Logs_20140328": "logs"}
-_BY_VERSION: Mapping[str, str] = {"2011-06-15": "sts", "2010-05-08": "iam"}
+BY_TARGET: Mapping[str, str] = {"Logs_20140328": "logs"}
+BY_VERSION: Mapping[str, str] = {"2011-06-15": "sts", "2010-05-08": "iam"}
 _PROTOCOLS: Mapping[str, Callable[[ServiceModel], Json11 | QueryProtocol]] = {
     "json": Json11,
     "query": QueryProtocol,
@@ -123,9 +123,9 @@ class Neighbourhood:
         if len(parts) > 2:
             name = parts[-2]
         elif sent.target:
-            name = _BY_TARGET.get(sent.target.partition(".")[0], "")
+            name = BY_TARGET.get(sent.target.partition(".")[0], "")
         else:
-            name = _BY_VERSION.get(sent.parameter("Version"), "")
+            name = BY_VERSION.get(sent.parameter("Version"), "")
         found = self._neighbours.get(name)
         if found is not None:
             _ = found.protocol, found.served

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamella.api.neighbourhood import _BY_TARGET, _BY_VERSION, Neighbour, Neighbourhood, modules
+from lamella.api.neighbourhood import BY_TARGET, BY_VERSION, Neighbour, Neighbourhood, modules
 from lamella.api.protocols.sent import Sent
 from tests.e2e.server import Server
 from tests.unit.api.models import model
@@ -186,8 +186,8 @@ def test_any_form_is_answered_without_a_failure(
 
 
 def test_what_names_a_service_is_what_its_model_says() -> None:
-    assert {model(name).metadata["targetPrefix"]: name for name in ["logs"]} == _BY_TARGET
-    assert {model(name).api_version: name for name in ["sts", "iam"]} == _BY_VERSION
+    assert {model(name).metadata["targetPrefix"]: name for name in ["logs"]} == BY_TARGET
+    assert {model(name).api_version: name for name in ["sts", "iam"]} == BY_VERSION
 
 
 def test_every_service_of_the_house_can_be_reached() -> None:
