@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.fuzz.strings import matches, matching
-from tests.fuzz.values import DEEPEST, Maker, bounds
+from tests.fuzz.values import DEEPEST, TYPES, Maker, bounds
 
 REMOVED = object()
 LONGEST = 20_000
@@ -80,8 +80,10 @@ Rule = tuple[str, Callable[[], Any]]
 class Breaker:
     """Finds everything that can be broken in a valid input."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: Maker, typed: Collection[str] = TYPES) -> None:
+        """``typed`` are the kinds of values of which the protocol knows wrong types."""
         self._maker = maker
+        self._typed = typed
 
     def fault(self, shape: Any, params: Mapping[str, Any]) -> Fault | None:
         """A fault that can be put into ``params``, a valid input of ``shape``; None without any."""
@@ -107,7 +109,7 @@ class Breaker:
         self, shape: Any, value: Any, where: Where, at: str, location: str | None
     ) -> Iterator[Break]:
         kind = shape.type_name
-        if location is None or kind in ("integer", "long", "boolean"):
+        if kind in self._typed and (location is None or kind in ("integer", "long", "boolean")):
             yield Break(where, "", "", lambda: WRONG_TYPES[kind], location)
         for says, make in self._rules(shape):
             yield Break(where, at, says, make, location)
@@ -136,7 +138,8 @@ class Breaker:
                 says = "Map keys must satisfy constraint: ["
                 yield Break(where, at, says, _renamed(value, key, make))
             if shape.value.type_name not in ("structure", "list", "map"):
-                yield Break(here, "", "", lambda: WRONG_TYPES[shape.value.type_name])
+                if shape.value.type_name in self._typed:
+                    yield Break(here, "", "", lambda: WRONG_TYPES[shape.value.type_name])
                 for _, make in self._rules(shape.value):
                     yield Break(here, at, "Map value must satisfy constraint: [", make)
             else:

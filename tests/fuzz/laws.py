@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Collection
 from typing import Any
 
-from lamella.api.reach import REFUSED
 from tests.fuzz.faults import Fault
 from tests.fuzz.wire import Answer
 
@@ -37,11 +37,17 @@ def _told_xml(answer: Answer) -> tuple[str, str] | None:
     return (code, message) if code and message else None
 
 
-def any_answer(answer: Answer, operation: str | None = None, *, head: bool = False) -> str | None:
+def any_answer(
+    answer: Answer,
+    operation: str = "",
+    *,
+    refused: Collection[str] | None = None,
+    head: bool = False,
+) -> str | None:
     """The law of all answers: what is wrong with this one, or None. An answer to HEAD has no body.
 
-    ``operation`` is the one that was asked, where that is known: only those that are refused
-    may say that they are not there.
+    ``operation`` is the one that was asked: only those of ``refused`` may say that they are not
+    there. None: nobody knows which was asked.
     """
     if answer.status < 400:
         return None
@@ -49,19 +55,23 @@ def any_answer(answer: Answer, operation: str | None = None, *, head: bool = Fal
         return None  # it was not HTTP, and never got to an operation
     if "x-amzn-requestid" not in answer.headers:
         return "no request id"
-    error = (answer.headers.get("x-amzn-errortype", ""), "") if head else told(answer)
-    if error is None or not error[0]:
+    if head:
+        return None if answer.status in (*range(500), 501, 502) else "a fault of the server"
+    error = told(answer)
+    if error is None:
         return "not a well-formed error"
-    if answer.status >= 500 and not _foreseen(answer, error, operation):
+    if answer.status >= 500 and not _foreseen(answer, error, operation, refused):
         return "a fault of the server"
     return None
 
 
-def _foreseen(answer: Answer, error: tuple[str, str], operation: str | None) -> bool:
+def _foreseen(
+    answer: Answer, error: tuple[str, str], operation: str, refused: Collection[str] | None
+) -> bool:
     code, message = error
     if answer.status == 501:
-        refused = operation is None or operation in REFUSED
-        return code == "NotImplementedException" and refused and (operation or "") in message
+        named = refused is None or (operation in refused and operation in message)
+        return code == "NotImplementedException" and named
     return answer.status == 502 and code == "InvalidRuntimeException"
 
 
@@ -90,11 +100,22 @@ def invalid(answer: Answer, fault: Fault) -> str | None:
     return None
 
 
+def result_in_xml(answer: Answer, model: Any) -> str | None:
+    """`result` in the query protocol."""
+    if answer.status >= 300:
+        return None
+    try:
+        root = ET.fromstring(answer.body)
+    except ET.ParseError:
+        return "a result that is not XML"
+    return None if root.tag.endswith(f"}}{model.name}Response") else "a result of another name"
+
+
 def result(answer: Answer, model: Any) -> str | None:
-    """A success has the status of the model and a body that its shape reads."""
+    """A success has a body that the model's shape reads."""
     if answer.status >= 300 or model is None or model.output_shape is None:
         return None
-    if model.output_shape.serialization.get("payload"):
+    if model.output_shape.serialization.get("payload") or model.has_event_stream_output:
         return None
     if answer.status == 204:
         return None if answer.body == b"" else "a body with status 204"

@@ -12,26 +12,16 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
-
-from lamella.api.reach import REFUSED
-from lamella.api.registry import modules, registry
-from tests.e2e.server import Cloud
 from tests.fuzz import laws
 from tests.fuzz.faults import Breaker, Fault, sendable
 from tests.fuzz.noise import disturbed
+from tests.fuzz.services import Service, operations, services
 from tests.fuzz.values import Maker
-from tests.fuzz.wire import Answer, Client, Sent, rest
-from tests.fuzz.world import REGION, World
+from tests.fuzz.wire import Answer, Client, Sent
+from tests.fuzz.world import World
 
-CREDENTIAL = (
-    "Authorization",
-    f"AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/lambda/aws4_request, SignedHeaders=host, "
-    "Signature=0",
-)
 KINDS = ("valid", "invalid", "noise")
-RENEWED_EVERY = 60
+RENEWED_EVERY = 30
 SHOWN = 1_500
 
 
@@ -73,26 +63,24 @@ class Series:
 
     def run(self, requests: int) -> Iterator[int]:
         """Send ``requests``; yields how many were sent, now and then."""
-        model = ServiceModel(Loader().load_service_model("lambda", "service-2"), "lambda")
         random, client = Random(self.seed), Client(self.endpoint)
         maker = Maker(random, {})
-        world = World(Cloud(self.endpoint, region=REGION))
-        built = registry(model.operation_names, modules())
-        names = [name for name in model.operation_names if name in built or name in REFUSED]
+        world = World(self.endpoint)
+        asked = operations(list(services()), random)
         for number in range(requests):
             if number % RENEWED_EVERY == 0:
                 maker.samples = world.renew()
                 yield number
-            if number % len(names) == 0:
-                random.shuffle(names)
-            operation = model.operation_model(names[number % len(names)])
-            self._one(number, operation, maker, client)
+            if number % len(asked) == 0:
+                random.shuffle(asked)
+            service, name = asked[number % len(asked)]
+            self._one(number, service, name, maker, client)
         client.close()
         yield requests
 
-    def _one(self, number: int, operation: Any, maker: Maker, client: Client) -> None:
+    def _one(self, number: int, service: Service, name: str, maker: Maker, client: Client) -> None:
         kind = maker.random.choice(KINDS)
-        sent, fault = made(kind, operation, maker)
+        sent, fault = made(kind, service, name, maker)
         if kind == "invalid" and fault is None:
             kind = "valid"
         self.counts[kind] += 1
@@ -104,20 +92,25 @@ class Series:
             why = f"no answer: {error!r}"
         if answer is not None:
             self.statuses[answer.status] += 1
-            why = judged(kind, operation, sent, answer, fault)
+            why = judged(kind, service, name, sent, answer, fault)
         if why is not None:
-            self.broken.append(Broken(number, kind, operation.name, why, sent, answer, fault))
+            self.broken.append(
+                Broken(number, kind, f"{service.name}:{name}", why, sent, answer, fault)
+            )
 
 
-def made(kind: str, operation: Any, maker: Maker) -> tuple[Sent, Fault | None]:
+def made(kind: str, service: Service, name: str, maker: Maker) -> tuple[Sent, Fault | None]:
     """A request of a kind; the fault of an invalid one, if the operation can have any."""
+    operation = service.model.operation_model(name)
     shape = operation.input_shape
     params = maker.members(shape) if shape is not None else {}
     params = {name: value for name, value in params.items() if _can_be_sent(shape, name, value)}
-    fault = Breaker(maker).fault(shape, params) if kind == "invalid" and shape else None
+    fault = (
+        Breaker(maker, service.typed).fault(shape, params) if kind == "invalid" and shape else None
+    )
     if fault is not None:
         params = fault.applied(params)
-    sent = rest(operation, params, CREDENTIAL)
+    sent = service.send(operation, params, service.credential)
     return (disturbed(sent, maker.random) if kind == "noise" else sent), fault
 
 
@@ -127,14 +120,16 @@ def _can_be_sent(shape: Any, name: str, value: Any) -> bool:
 
 
 def judged(
-    kind: str, operation: Any, sent: Sent, answer: Answer, fault: Fault | None
+    kind: str, service: Service, name: str, sent: Sent, answer: Answer, fault: Fault | None
 ) -> str | None:
     """What is wrong with an answer, or None."""
     if kind == "noise":
         return laws.any_answer(answer, head=sent.method == "HEAD")
-    why = laws.any_answer(answer, operation.name)
-    if why is not None or operation.name in REFUSED:
+    why = laws.any_answer(answer, name, refused=service.refused)
+    if why is not None or name in service.refused:
         return why
-    if kind == "valid":
-        return laws.valid(answer) or laws.result(answer, operation)
-    return None if fault is None else laws.invalid(answer, fault)
+    if kind == "invalid" and fault is not None:
+        return laws.invalid(answer, fault)
+    operation = service.model.operation_model(name)
+    result = laws.result_in_xml if service.protocol == "query" else laws.result
+    return laws.valid(answer) or result(answer, operation)

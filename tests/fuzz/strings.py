@@ -71,19 +71,23 @@ def _write(tokens: Iterable[Any], random: Random, more: int) -> Iterable[str]:
 
 
 def _one_of(members: Any, random: Random) -> str:
-    negated, allowed = False, ""
+    """A character of a class; of one that is negated, a character of `ANY`."""
+    if str(members[0][0]) == "NEGATE":
+        return random.choice([each for each in ANY if not _is_in(each, members[1:])])
+    kind, argument = random.choice(members)
+    name = str(kind)
+    if name == "RANGE":
+        return chr(random.randint(*argument))
+    return random.choice(CLASSES[str(argument)]) if name == "CATEGORY" else chr(argument)
+
+
+def _is_in(character: str, members: Any) -> bool:
     for kind, argument in members:
         name = str(kind)
-        if name == "NEGATE":
-            negated = True
-        elif name in ("LITERAL", "NOT_LITERAL"):
-            allowed += chr(argument)
-        elif name == "RANGE":
-            allowed += "".join(map(chr, range(argument[0], argument[1] + 1)))
-        elif name == "CATEGORY":
-            allowed += CLASSES[str(argument)]
-        else:
-            raise ValueError(f"{name} is not known")
-    if negated:
-        allowed = "".join(each for each in ANY if each not in allowed)
-    return random.choice(allowed)
+        if name == "RANGE" and argument[0] <= ord(character) <= argument[1]:
+            return True
+        if name == "CATEGORY" and character in CLASSES[str(argument)]:
+            return True
+        if name in ("LITERAL", "NOT_LITERAL") and ord(character) == argument:
+            return True
+    return False

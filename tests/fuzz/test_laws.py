@@ -55,10 +55,11 @@ def test_these_are_not(answer: Answer, why: str) -> None:
 
 def test_only_what_is_refused_may_say_that_it_is_not_there() -> None:
     refused = error(501, "NotImplementedException", "GetCapacityProvider is not served")
-    assert laws.any_answer(refused, "GetCapacityProvider") is None
-    assert laws.any_answer(refused, "StopDurableExecution") == "a fault of the server"
-    built = error(501, "NotImplementedException", "GetFunction is not built yet")
-    assert laws.any_answer(built, "GetFunction") == "a fault of the server"
+    name = "GetCapacityProvider"
+    assert laws.any_answer(refused, name, refused={name}) is None
+    assert laws.any_answer(refused, name, refused=()) == "a fault of the server"
+    assert laws.any_answer(refused, "Other", refused={"Other"}) == "a fault of the server"
+    assert laws.any_answer(refused) is None
 
 
 def test_errors_in_xml_are_read() -> None:

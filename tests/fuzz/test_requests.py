@@ -10,19 +10,20 @@ from random import Random
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
 
 from lamella.api.reach import REFUSED
 from tests.e2e.server import Server, serving
 from tests.fuzz.__main__ import OPTIONS
 from tests.fuzz.faults import REMOVED
-from tests.fuzz.run import CREDENTIAL, Series, made
+from tests.fuzz.run import Series, made
+from tests.fuzz.services import services
 from tests.fuzz.strings import matches, matching
 from tests.fuzz.values import Maker
 from tests.fuzz.wire import Client, Sent, rest
 
-MODEL = ServiceModel(Loader().load_service_model("lambda", "service-2"), "lambda")
+SERVICES = {service.name: service for service in services()}
+LAMBDA = SERVICES["lambda"]
+MODEL = LAMBDA.model
 GIVEN = os.environ.get("LAMELLA_FUZZ", "")
 SEED = int(GIVEN) if GIVEN.isdigit() else 1
 MALFORMED = (
@@ -60,7 +61,7 @@ def test_no_made_up_request_is_answered_against_the_law(server: Server) -> None:
 def test_an_operation_that_is_refused_says_so_by_name(server: Server, name: str) -> None:
     operation, maker = MODEL.operation_model(name), Maker(Random(SEED), {})
     client = Client(server.endpoint)
-    answer = client.ask(rest(operation, maker.members(operation.input_shape), CREDENTIAL))
+    answer = client.ask(rest(operation, maker.members(operation.input_shape), LAMBDA.credential))
     client.close()
     assert answer.status == 501
     assert answer.headers["x-amzn-errortype"] == "NotImplementedException"
@@ -101,8 +102,8 @@ def test_valid_values_are_what_the_model_says(name: str) -> None:
 
 
 def test_an_invalid_request_differs_from_a_valid_one_in_one_place() -> None:
-    operation, maker = MODEL.operation_model("CreateFunction"), Maker(Random(SEED), {})
-    broken = [made("invalid", operation, maker)[1] for _ in range(60)]
+    maker = Maker(Random(SEED), {})
+    broken = [made("invalid", LAMBDA, "CreateFunction", maker)[1] for _ in range(60)]
     faults = [fault for fault in broken if fault is not None]
     assert len(faults) == 60
     assert {fault.value is REMOVED for fault in faults} == {True, False}
@@ -112,8 +113,8 @@ def test_an_invalid_request_differs_from_a_valid_one_in_one_place() -> None:
 def test_one_seed_makes_one_series() -> None:
     def series() -> list[Sent]:
         maker = Maker(Random(7), {})
-        operation = MODEL.operation_model("UpdateFunctionConfiguration")
-        return [made(kind, operation, maker)[0] for kind in ("valid", "invalid", "noise") * 5]
+        kinds = ("valid", "invalid", "noise") * 5
+        return [made(kind, LAMBDA, "UpdateFunctionConfiguration", maker)[0] for kind in kinds]
 
     assert series() == series()
 

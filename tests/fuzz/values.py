@@ -12,6 +12,8 @@ from lamella.api.validate import BOUNDS
 from tests.fuzz.strings import matches, matching
 
 DEEPEST = 5
+SCALARS = frozenset({"integer", "long", "float", "double", "boolean", "blob", "timestamp"})
+TYPES = SCALARS | {"string", "structure", "list", "map"}
 INTEGERS = (0, 1, 2, 5, 100, 2**31 - 1, -1, -(2**31))
 TEXTS = (
     "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPResponse
@@ -14,13 +15,15 @@ import orjson
 from tests.fuzz.values import plain
 
 SECONDS = 60
+EVENTS = "application/vnd.amazon.eventstream"
+Header = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
     method: str
     target: str
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[Header, ...] = ()
     body: bytes = b""
 
     @property
@@ -40,7 +43,35 @@ class Answer:
     body: bytes = b""
 
 
-def rest(operation: Any, params: dict[str, Any], credential: tuple[str, str]) -> Sent:
+def json11(operation: Any, params: dict[str, Any], credential: Header) -> Sent:
+    """A request of the protocol JSON 1.1."""
+    target = f"{operation.service_model.metadata['targetPrefix']}.{operation.name}"
+    headers = (credential, ("X-Amz-Target", target), ("Content-Type", "application/x-amz-json-1.1"))
+    return Sent("POST", "/", headers, orjson.dumps(plain(params)))
+
+
+def form(operation: Any, params: dict[str, Any], credential: Header) -> Sent:
+    """A request of the query protocol."""
+    asked = [("Action", operation.name), ("Version", operation.service_model.api_version)]
+    asked += [pair for name, value in params.items() for pair in _parameters(name, value)]
+    body = "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in asked)
+    headers = (credential, ("Content-Type", "application/x-www-form-urlencoded"))
+    return Sent("POST", "/", headers, body.encode())
+
+
+def _parameters(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """A value in the parameters that stand for it, each named by its path."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _parameters(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value, 1):
+            yield from _parameters(f"{name}.member.{number}", inner)
+    if value in ({}, []) or not isinstance(value, dict | list):
+        yield name, "" if value in ({}, []) else _text(value)
+
+
+def rest(operation: Any, params: dict[str, Any], credential: Header) -> Sent:
     """A request of the REST protocol for JSON (an ``OperationModel`` and its input)."""
     path, _, fixed = operation.http["requestUri"].partition("?")
     query = [fixed] if fixed else []
@@ -97,8 +128,12 @@ class Client:
         self._socket.sendall(sent.written)
         response = HTTPResponse(self._socket, method=sent.method)
         response.begin()
-        body = response.read()
         headers = {name.lower(): value for name, value in response.getheaders()}
+        if headers.get("content-type") == EVENTS:  # it may have no end: the client goes away
+            response.close()
+            self.close()
+            return Answer(response.status, headers)
+        body = response.read()
         if response.will_close:
             self.close()
         return Answer(response.status, headers, body)

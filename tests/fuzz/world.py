@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.api.cloud import client
 from tests.e2e.server import ROLE, Cloud, zipped
 
 ACCOUNT, REGION = "000000000000", "eu-west-1"
@@ -19,21 +21,59 @@ PROFILE = f"arn:aws:signer:{REGION}:{ACCOUNT}:/signing-profiles/p/abcdefghij"
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 
 
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"},
+    }
+)
+POLICY = json.dumps(
+    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+)
+GROUP = "/aws/lambda/first"
+BESIDE: Mapping[str, Sequence[Any]] = {
+    "roleNameType": ["r", "r", "none", "made"],
+    "policyNameType": ["p", "none"],
+    "policyDocumentType": [TRUST, POLICY, "{}", "[", "null", '{"Statement": 1}'],
+    "arnType": [
+        ROLE,
+        f"arn:aws:iam::{ACCOUNT}:policy/p",
+        "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+        "arn:aws:iam::111122223333:role/other",
+    ],
+    "policyVersionIdType": ["v1", "v2"],
+    "markerType": ["", "r", "x|y", "99999"],
+    "LogGroupName": [GROUP, GROUP, "made", "none"],
+    "LogGroupIdentifier": [GROUP, f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{GROUP}"],
+    "LogStreamName": ["s", "s", "none", "2026/01/02/[1]" + "a" * 32],
+    "AmazonResourceName": [f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{GROUP}"],
+    "FilterPattern": [
+        *("", "a -b", '"a b"', "?a ?b", "%a.*b%", '{ $.a = "x" && $.b[0] > 1 }', "{ $.a IS NULL }"),
+        *("[a, b=1*, ...]", "{", "[", "%(%", "{ $.a = }", '"', "{ $.a = 1 || ( }", "%(a+)+$%"),
+    ],
+    "NextToken": ["f/0", "b/0", "x", "f/9999999999999999999999", "1"],
+    "Days": [1, 7, 2, 3653],
+}
+"""Samples for the services beside Lambda, by the names of their shapes."""
+
+
 class World:
     """Makes what requests need to get far; what they have deleted is made again."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._client = cloud.client
+    def __init__(self, endpoint: str) -> None:
+        self._client = Cloud(endpoint, region=REGION).client
+        self._iam = client(endpoint, "iam")
         self._made: dict[str, str] = {}
 
     def renew(self) -> Mapping[str, Sequence[Any]]:
         """Make what is missing; the samples of values, by the names of shapes."""
         for name in FUNCTIONS:
             self._function(name)
+        self._role()
         layer = self._once("layer", self._layer)
         config = self._once("config", self._signing)
         mapping = self._once("mapping", self._mapping)
-        return samples(layer, config, mapping)
+        return {**samples(layer, config, mapping), **BESIDE}
 
     def _function(self, name: str) -> None:
         with contextlib.suppress(ClientError):
@@ -47,6 +87,11 @@ class World:
             )
         with contextlib.suppress(ClientError):
             self._client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+
+    def _role(self) -> None:
+        with contextlib.suppress(ClientError):
+            self._iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
+            self._iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=POLICY)
 
     def _once(self, name: str, make: Callable[[], str]) -> str:
         if name not in self._made:
@@ -81,9 +126,9 @@ def samples(layer: str, config: str, mapping: str) -> Mapping[str, Sequence[Any]
         f"arn:aws:lambda:{REGION}:111122223333:function:first",
         f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:first",
     ]
-    bare = [*FUNCTIONS, *FUNCTIONS, *arns, f"{ACCOUNT}:function:first", "none", "made"]
+    bare = [*FUNCTIONS, *FUNCTIONS, *arns, f"{ACCOUNT}:function:first", "none", "made", "first"]
     named = [*bare, "first:1", "first:live", "second:$LATEST", f"{arns[0]}:1", *elsewhere]
-    qualifiers = ["$LATEST", "1", "2", "live", "none", "99999999999999999999"]
+    qualifiers = ["$LATEST", "1", "live", "$LATEST", "1", "live", "2", "none", "9" * 20]
     layer_arn = layer.rpartition(":")[0]
     queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"
     stream = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/s2"
