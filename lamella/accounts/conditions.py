@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elem
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ _OPERATORS: Mapping[str, tuple[str, bool]] = {
     "arnlike": ("like", False),
     "arnnotequals": ("like", True),
     "arnnotlike": ("like", True),
+    "bool": ("equals-ignoring-case", False),
     "null": ("null", False),
 }
 _FORM = re.compile(r"(?:(forallvalues|foranyvalue):)?([a-z]+?)(ifexists)?")
@@ -66,8 +67,24 @@ class Condition:
         return all(met) if every else any(met)
 
 
+def like(wildcards: str) -> str:
+    """An expression for texts with ``*`` (any characters) and ``?`` (one).
+
+    What stands between two stars is found where it comes first and never sought anew, so that no
+    text takes longer than its length times the expression's.
+    """
+    first, *others = (
+        "".join("." if letter == "?" else re.escape(letter) for letter in part)
+        for part in wildcards.split("*")
+    )
+    if not others:
+        return first
+    *between, last = others
+    return first + "".join(f"(?>.*?{part})" for part in between if part) + ".*" + last
+
+
 def read_conditions(
-    where: str, stated: Any, faults: list[str], doubts: list[str]
+    where: str, stated: Any, known: Set[str], faults: list[str], doubts: list[str]
 ) -> tuple[Condition, ...]:
     """The conditions of a statement; what is no condition at all goes to ``faults``, what is not
     understood to ``doubts``."""
@@ -86,7 +103,7 @@ def read_conditions(
                     f"{where}: Condition {operator} {key} must be text or a list of texts."
                 )
                 continue
-            condition = _condition(operator, key, values)
+            condition = _condition(operator, key, values, known)
             if condition.match is None and condition.null is None:
                 doubts.append(f"{where}: the condition {operator} on {key} is not understood.")
             found.append(condition)
@@ -100,19 +117,18 @@ def _values(value: Any) -> list[str] | None:
     return [str(each).lower() if isinstance(each, bool) else str(each) for each in listed]
 
 
-def _condition(operator: str, key: str, values: list[str]) -> Condition:
+def _condition(operator: str, key: str, values: list[str], keys: Set[str]) -> Condition:
     form = _FORM.fullmatch(operator.lower())
     known = _OPERATORS.get(form[2]) if form else None
     key = key.lower()
-    if form is None or known is None or key not in KEYS or any("${" in each for each in values):
+    if form is None or known is None or key not in keys or any("${" in each for each in values):
         return Condition(key, None)
     how, negated = known
     if how == "null":
         if form[1] or form[3] or values not in (["true"], ["false"]):
             return Condition(key, None)
         return Condition(key, None, null=values == ["true"])
-    letters = {"*": ".*", "?": "."} if how == "like" else {}
     flags = re.DOTALL | (re.IGNORECASE if how == "equals-ignoring-case" else 0)
-    text = "|".join("".join(letters.get(c, re.escape(c)) for c in each) for each in values)
+    text = "|".join(like(each) if how == "like" else re.escape(each) for each in values)
     match = re.compile(text if values else r"(?!)", flags)
     return Condition(key, match, negated, None, form[1] or "", form[3] is not None)

@@ -8,12 +8,12 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from lamella.accounts.conditions import Condition, Context, read_conditions
+from lamella.accounts.conditions import KEYS, Condition, Context, like, read_conditions
 from lamella.errors import Refused
 
 VERSIONS = ("2012-10-17", "2008-10-17")
@@ -72,12 +72,13 @@ class Policy:
         return Decision.ALLOWED if all(each.allows for each in applied) else Decision.DENIED
 
 
-def read(document: Any) -> Policy:
-    """The policy that a document (parsed JSON) is. Raises Refused with all its faults."""
+def read(document: Any, keys: Set[str] = KEYS) -> Policy:
+    """The policy that a document (parsed JSON) is; ``keys`` are those of conditions that its
+    requests know. Raises Refused with all its faults."""
     faults: list[str] = []
     doubts: list[str] = []
     statements = [
-        _statement(f"Statement {number}", stated, faults, doubts)
+        _statement(f"Statement {number}", stated, keys, faults, doubts)
         for number, stated in enumerate(_statements(document, faults), 1)
     ]
     if faults:
@@ -108,7 +109,11 @@ def _statements(document: Any, faults: list[str]) -> list[Mapping[str, Any]]:
 
 
 def _statement(
-    where: str, stated: Mapping[str, Any], faults: list[str], doubts: list[str]
+    where: str,
+    stated: Mapping[str, Any],
+    keys: Set[str],
+    faults: list[str],
+    doubts: list[str],
 ) -> Statement | None:
     known = len(faults)
     for name in sorted(stated.keys() - _ELEMENTS):
@@ -119,7 +124,7 @@ def _statement(
         faults.append(f"{where}: Effect must be Allow or Deny.")
     actions, not_action = _listed(where, stated, "Action", _ACTION, faults)
     resources, not_resource = _listed(where, stated, "Resource", _RESOURCE, faults)
-    conditions = read_conditions(where, stated.get("Condition", {}), faults, doubts)
+    conditions = read_conditions(where, stated.get("Condition", {}), keys, faults, doubts)
     if len(faults) > known:
         return None
     allows = stated["Effect"] == "Allow"
@@ -173,8 +178,5 @@ _FORMS = {
 
 def pattern(wildcards: Iterable[str]) -> re.Pattern[str]:
     """One expression for texts with ``*`` (any characters) and ``?`` (one); of none, it never matches."""
-    alternatives = [
-        "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in each)
-        for each in wildcards
-    ]
+    alternatives = [like(each) for each in wildcards]
     return re.compile("|".join(alternatives) if alternatives else r"(?!)", re.DOTALL)

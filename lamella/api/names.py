@@ -37,6 +37,13 @@ def function(
 
 
 @lru_cache(maxsize=4096)
+def owner(text: str, account: str) -> str:
+    """The account of the function that a FunctionName of a caller of ``account`` means."""
+    named = arn.parse_function(text)
+    return account if named is None else named.account or account
+
+
+@lru_cache(maxsize=4096)
 def _function(
     account: str, region: str, principal: str, text: str, qualifier: str | None, action: str
 ) -> FunctionRef:

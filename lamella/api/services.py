@@ -12,8 +12,10 @@ from lamella.api.links import Links
 from lamella.functions.aliases import Aliases
 from lamella.functions.concurrency import Concurrency
 from lamella.functions.mappings import Mappings
+from lamella.functions.permissions import Permissions
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
+from lamella.invoke.grants import Grants
 from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
 from lamella.layers.policy import Policies
@@ -32,6 +34,8 @@ class Services:
     streams: Streams
     aliases: Aliases
     concurrency: Concurrency
+    permissions: Permissions
+    grants: Grants
     mappings: Mappings
     sources: Sources
     sessions: Sessions

@@ -21,7 +21,6 @@ class Kind(StrEnum):
 
     ALIAS = "alias"  # function, alias
     FUNCTION_POLICY = "function-policy"  # function, qualifier or ""
-    RESOURCE_POLICY = "resource-policy"  # function, qualifier or ""
     CONCURRENCY = "concurrency"  # function, ""
     PROVISIONED = "provisioned-concurrency"  # function, qualifier
     EVENT_INVOKE = "event-invoke-config"  # function, qualifier
@@ -44,7 +43,6 @@ OF_FUNCTION = frozenset(
     {
         Kind.ALIAS,
         Kind.FUNCTION_POLICY,
-        Kind.RESOURCE_POLICY,
         Kind.CONCURRENCY,
         Kind.PROVISIONED,
         Kind.EVENT_INVOKE,

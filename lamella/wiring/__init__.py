@@ -40,6 +40,7 @@ from lamella.errors import HostError, RuntimeMissing
 from lamella.functions.aliases import Aliases
 from lamella.functions.concurrency import Concurrency, Shares
 from lamella.functions.mappings import Mappings
+from lamella.functions.permissions import Permissions
 from lamella.functions.ready import Readying, key_of
 from lamella.functions.workshop import Workshop
 from lamella.invoke.admission import Admission
@@ -48,6 +49,7 @@ from lamella.invoke.compile import BoxRunner
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.environment import Environment, Ground
 from lamella.invoke.furnish import Furnisher
+from lamella.invoke.grants import Grants
 from lamella.invoke.memory import MemoryWatch
 from lamella.invoke.poller import Invoke
 from lamella.invoke.pool import Pool
@@ -176,10 +178,18 @@ class Server:
         def changed(function: Function) -> None:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
             concurrency.look_again(key_of(function)[:3])
+            regranted(*key_of(function)[:3])
 
         def rerouted(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(dispatcher.reroute, account, region, name)
             concurrency.look_again((account, region, name))
+            regranted(account, region, name)
+
+        def regranted(account: str, region: str, name: str) -> None:
+            loop.call_soon_threadsafe(grants.forget, account, region, name)
+
+        permissions = Permissions(records, regranted, organization_of=organization_of)
+        grants = Grants(permissions.allows)
 
         concurrency = Concurrency(
             records,
@@ -225,6 +235,8 @@ class Server:
             streams=Streams(),
             aliases=Aliases(records, rerouted),
             concurrency=concurrency,
+            permissions=permissions,
+            grants=grants,
             mappings=mappings,
             sources=sources,
             sessions=sessions,

@@ -9,6 +9,7 @@ from lamella.api import names
 from lamella.api.caller import Caller
 from lamella.api.describe import code, configuration, summary
 from lamella.api.services import Services
+from lamella.api.sharing import acting
 from lamella.errors import InvalidParameterValue
 from lamella.functions import account, lookup
 from lamella.functions.create import create
@@ -31,21 +32,25 @@ def create_function(services: Services, caller: Caller, request: Request) -> dic
 def update_function_configuration(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
+    caller = acting(services, caller, request, "UpdateFunctionConfiguration")
     where = _latest(caller, request, "UpdateFunctionConfiguration")
     return configuration(update_configuration(services.workshop, *where, request))
 
 
 def update_function_code(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    caller = acting(services, caller, request, "UpdateFunctionCode")
     where = _latest(caller, request, "UpdateFunctionCode")
     return configuration(update_code(services.workshop, *where, request))
 
 
 def publish_version(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    caller = acting(services, caller, request, "PublishVersion")
     where = _latest(caller, request, "PublishVersion")
     return configuration(publish(services.workshop, *where, request))
 
 
 def delete_function(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    caller = acting(services, caller, request, "DeleteFunction")
     ref = _ref(caller, request, "DeleteFunction")
     delete(services.workshop, caller.account, caller.region, ref.name, ref.qualifier)
     return {"StatusCode": 204}
@@ -54,18 +59,19 @@ def delete_function(services: Services, caller: Caller, request: Request) -> dic
 def get_function_configuration(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
+    caller = acting(services, caller, request, "GetFunctionConfiguration")
     ref = _ref(caller, request, "GetFunctionConfiguration")
     return _as_asked(_find(services, caller, ref), ref)
 
 
 def get_function(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
+    caller = acting(services, caller, request, "GetFunction")
     ref = _ref(caller, request, "GetFunction")
     function = _find(services, caller, ref)
-    location = services.links.url(caller.endpoint, function.code.digest)
     tags = services.workshop.records.function_tags(caller.account, caller.region, function.name)
     return {
         "Configuration": _as_asked(function, ref),
-        "Code": code(function, location),
+        "Code": code(function, services.links.url(caller.endpoint, function.code.digest)),
         "Tags": dict(tags) or None,
         "Concurrency": _concurrency(services, function),
     }
@@ -81,6 +87,7 @@ def list_functions(services: Services, caller: Caller, request: Request) -> dict
 def list_versions_by_function(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
+    caller = acting(services, caller, request, "ListVersionsByFunction")
     ref = _ref(caller, request, "ListVersionsByFunction")
     where = (caller.account, caller.region, ref.name)
     lookup.latest(services.workshop.records, *where)

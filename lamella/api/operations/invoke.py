@@ -12,6 +12,7 @@ from lamella.api import names
 from lamella.api.caller import Caller
 from lamella.api.eventstream import Events
 from lamella.api.services import Services
+from lamella.api.sharing import acting_on_loop
 from lamella.errors import NotBuilt
 from lamella.invoke.stream import Streaming
 from lamella.model.invocation import Outcome, Sink
@@ -32,6 +33,7 @@ async def invoke(
 
     Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
     """
+    caller = await acting_on_loop(services, caller, request, "InvokeFunction")
     ref = names.function(
         caller, request["FunctionName"], request.get("Qualifier"), action="InvokeFunction"
     )
@@ -67,6 +69,7 @@ async def invoke_with_response_stream(
 
     Source: https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html
     """
+    caller = await acting_on_loop(services, caller, request, "InvokeFunction")
     if request.get("InvocationType") == "DryRun":
         await services.dispatcher.check(*_where(caller, request))
         return {"StatusCode": 204}

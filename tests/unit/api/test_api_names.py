@@ -65,6 +65,20 @@ def test_another_account_is_denied_with_principal_action_and_resource() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "owner"),
+    [
+        ("f", "000000000000"),
+        (ARN, "000000000000"),
+        (ARN.replace("000000000000", "111111111111"), "111111111111"),
+        ("111111111111:function:f:live", "111111111111"),
+        ("a.b", "000000000000"),
+    ],
+)
+def test_whose_function_a_name_means(text: str, owner: str) -> None:
+    assert names.owner(text, CALLER.account) == owner
+
+
 def test_a_name_in_an_arn_is_no_longer_than_a_bare_one() -> None:
     with pytest.raises(ValidationFailed, match="less than or equal to 64"):
         names.function(CALLER, ARN + "f" * 64, action="GetFunction")
