@@ -10,7 +10,7 @@ import base64
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -34,7 +34,7 @@ class AccessKey:
     allows, None to nothing; ``revoked`` is when it was, None while it is good. Times in UTC."""
 
     id: str
-    secret: str
+    secret: str = field(repr=False)
     account: str
     name: str
     created: datetime

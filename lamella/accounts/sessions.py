@@ -11,7 +11,7 @@ import base64
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -29,8 +29,8 @@ class Credentials:
     """What a client signs with; ``expires`` is in UTC, to the second."""
 
     access_key_id: str
-    secret: str
-    session_token: str
+    secret: str = field(repr=False)
+    session_token: str = field(repr=False)
     expires: datetime
 
 
@@ -40,7 +40,7 @@ class Session:
     whose end are the session's too, or ``""``."""
 
     access_key_id: str
-    secret: str
+    secret: str = field(repr=False)
     account: str
     principal_arn: str
     expires: int

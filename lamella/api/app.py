@@ -152,6 +152,8 @@ class App:
         name = exchange.operation = operation.name
         if labels:
             exchange.subject = labels[0]
+        if body.is_large(exchange.headers):
+            await self._admit(exchange, receive)
         content = await body.read(receive, exchange.headers, name)
         caller = await self._caller(exchange, content, "lambda")
         content = aws_chunked.decoded(exchange.headers, content)
@@ -227,6 +229,14 @@ class App:
             exchange.scope["headers"],
             service,
         )
+
+    async def _admit(self, exchange: Exchange, receive: Receive) -> None:
+        """Refuse what will be refused anyway before a large body is taken in."""
+        try:
+            await self._auth.admit(self._signed(exchange, "lambda"))
+        except ApiError:
+            await body.discard(receive, exchange.headers)
+            raise
 
     async def _caller(self, exchange: Exchange, content: bytes, service: str) -> Caller:
         """Who sent a request to a service (its name in signatures; any, if that is "")."""

@@ -51,6 +51,10 @@ class Auth(Protocol):
         """
         ...
 
+    async def admit(self, request: Request) -> None:
+        """Raise what `identify` would, as far as that can be told without the body."""
+        ...
+
 
 class NoAuth:
     """Everybody is let in, as the root of account 000000000000.
@@ -69,6 +73,9 @@ class NoAuth:
             return stated
         return Identity(session.account, stated.region, session.principal_arn, session.parent)
 
+    async def admit(self, request: Request) -> None:
+        pass
+
     def _session(self, request: Request) -> Session | None:
         """The session that the request says it belongs to, if this server issued it."""
         token = session_token(request)
@@ -86,16 +93,7 @@ class SigV4Auth:
 
     async def identify(self, request: Request, body: bytes) -> Identity:
         stated = sigv4.read(request, self._now())
-        scope = stated.scope
-        session = self._session(stated)
-        key_id = session.parent if session else scope.key_id
-        key = await self._key(key_id) if key_id else None
-        if session:
-            secret, account, principal = session.secret, session.account, session.principal_arn
-        elif key:
-            secret, account, principal = key.secret, key.account, key.principal_arn
-        else:
-            raise UnrecognizedClient
+        secret, identity = await self._claimed(stated)
         arguments = (request, body, stated, secret)
         if len(body) <= MOST_ON_LOOP:
             good = sigv4.matches(*arguments)
@@ -103,7 +101,21 @@ class SigV4Auth:
             good = await asyncio.to_thread(sigv4.matches, *arguments)
         if not good:
             raise InvalidSignature(sigv4.MISMATCH)
-        return Identity(account, scope.region, principal, key_id, key.limits if key else None)
+        return identity
+
+    async def admit(self, request: Request) -> None:
+        await self._claimed(sigv4.read(request, self._now()))
+
+    async def _claimed(self, stated: Stated) -> tuple[str, Identity]:
+        """Who the request says it is from, and the secret that would prove it."""
+        region, session = stated.scope.region, self._session(stated)
+        if session is None:
+            key = await self._key(stated.scope.key_id)
+            return key.secret, Identity(key.account, region, key.principal_arn, key.id, key.limits)
+        limits = (await self._key(session.parent)).limits if session.parent else None
+        return session.secret, Identity(
+            session.account, region, session.principal_arn, session.parent, limits
+        )
 
     def _session(self, stated: Stated) -> Session | None:
         """The session of a request with a token. UnrecognizedClient, ExpiredToken."""

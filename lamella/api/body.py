@@ -42,7 +42,7 @@ class Disconnected(Exception):
 async def read(receive: Receive, headers: Mapping[bytes, bytes], operation: str) -> bytes:
     """The whole body. Raises Disconnected, or the 413 that AWS answers for this operation."""
     limit = BY_OPERATION.get(operation, DEFAULT)
-    if _declared(headers) > limit and headers.get(b"expect", b"").lower() == b"100-continue":
+    if _declared(headers) > limit and _waits(headers):
         raise too_large(operation, limit)
     message = await receive()
     if message["type"] == "http.disconnect":
@@ -53,6 +53,24 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], operation: str)
     if len(body) > limit:
         raise too_large(operation, limit)
     return body
+
+
+def is_large(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the body is, or may be, more than one takes in from just anybody."""
+    return _declared(headers) > DEFAULT or b"transfer-encoding" in headers
+
+
+async def discard(receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+    """Read a body to its end and keep nothing of it, so that its sender meets the answer."""
+    if _waits(headers):
+        return
+    size, more = 0, True
+    while more and size <= DRAINED_AT_MOST:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 async def _rest(receive: Receive, first: bytes, operation: str, limit: int) -> bytes:
@@ -73,6 +91,11 @@ async def _rest(receive: Receive, first: bytes, operation: str, limit: int) -> b
     if size > limit:
         raise too_large(operation, limit)
     return b"".join(chunks)
+
+
+def _waits(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the sender waits for ``100 Continue`` before it sends its body."""
+    return headers.get(b"expect", b"").lower() == b"100-continue"
 
 
 def _declared(headers: Mapping[bytes, bytes]) -> int:

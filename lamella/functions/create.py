@@ -20,11 +20,17 @@ from lamella.model.layer import LayerRef
 
 
 def create(
-    shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
+    shop: Workshop,
+    account: str,
+    region: str,
+    name: str,
+    request: Mapping[str, Any],
+    *,
+    principal_arn: str | None = None,
 ) -> Function:
     """Create a function, Pending; with ``Publish`` also its first version, which is returned.
 
-    Raises ResourceConflict if the name is taken, and what code, layers or settings are refused
+    ``principal_arn`` is whom a refusal of layers names, the account's root by default. Raises ResourceConflict if the name is taken, and what code, layers or settings are refused
     with; nothing is kept then.
     """
     rules.check_package(request)
@@ -37,7 +43,9 @@ def create(
         raise taken(name)
     source = rules.code_source(request["Code"])
     with shop.collecting.writing():
-        layers = shop.attaching.resolve(account, region, request.get("Layers", ()))
+        layers = shop.attaching.resolve(
+            account, region, request.get("Layers", ()), principal_arn=principal_arn
+        )
         function = add(shop, (account, region, name), request, source, layers)
         if signed:
             signing.adopt(shop.records, function, signed)

@@ -21,9 +21,18 @@ from lamella.model.function import Code, Function
 
 
 def update_configuration(
-    shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
+    shop: Workshop,
+    account: str,
+    region: str,
+    name: str,
+    request: Mapping[str, Any],
+    *,
+    principal_arn: str | None = None,
 ) -> Function:
-    """Change the settings that ``request`` names; the others stay. Raises what they are refused with."""
+    """Change the settings that ``request`` names; the others stay. Raises what they are refused with.
+
+    ``principal_arn`` is whom a refusal of layers names, the account's root by default.
+    """
     rules.check_configuration(request)
     shop.settled(account, region, name)
     before = latest(shop.records, account, region, name)
@@ -33,7 +42,7 @@ def update_configuration(
         fields = configure.fields(request, row)
         if "Layers" in request:
             fields["layers"] = shop.attaching.resolve(
-                account, region, request["Layers"], keep=row.layers
+                account, region, request["Layers"], keep=row.layers, principal_arn=principal_arn
             )
             check_unzipped(row.code.unzipped_size, fields["layers"])
         rules.check_function(replace(row, **fields))

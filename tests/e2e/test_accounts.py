@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -276,25 +275,6 @@ def not_allowed(key: Key, action: str, resource: str) -> tuple[int, str, str]:
         "AccessDeniedException",
         f"User: {key.arn} is not authorized to perform: {action} on resource: {arn} "
         f"because no identity-based policy allows the {action} action",
-    )
-
-
-def test_who_a_caller_is_other_services_say_too(server: Server) -> None:
-    key = new_key(server, C, "ann")
-    answer = sts(server, key).get_caller_identity()
-    assert (answer["Account"], answer["Arn"]) == (C, f"arn:aws:iam::{C}:user/ann")
-    with pytest.raises(ClientError) as refused:
-        sts(server, Key(key.id, "wrong", C, "")).get_caller_identity()
-    assert refused.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
-
-
-def sts(server: Server, key: Key) -> Any:
-    return boto3.client(
-        "sts",
-        endpoint_url=server.endpoint,
-        region_name="eu-west-1",
-        aws_access_key_id=key.id,
-        aws_secret_access_key=key.secret,
     )
 
 

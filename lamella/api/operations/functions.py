@@ -26,7 +26,8 @@ MOST_FUNCTIONS = 50
 
 def create_function(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
     where = _latest(caller, request, "CreateFunction")
-    return configuration(create(services.workshop, *where, request), qualified=False)
+    created = create(services.workshop, *where, request, principal_arn=caller.principal_arn)
+    return configuration(created, qualified=False)
 
 
 def update_function_configuration(
@@ -34,7 +35,9 @@ def update_function_configuration(
 ) -> dict[str, Any]:
     caller = acting(services, caller, request, "UpdateFunctionConfiguration")
     where = _latest(caller, request, "UpdateFunctionConfiguration")
-    return configuration(update_configuration(services.workshop, *where, request))
+    return configuration(
+        update_configuration(services.workshop, *where, request, principal_arn=caller.principal_arn)
+    )
 
 
 def update_function_code(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
