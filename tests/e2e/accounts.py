@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lamella.accounts import keys
+from lamella.wiring.accounts import account_records
 from tests.e2e.server import Cloud, Server
 
 
@@ -41,13 +44,7 @@ class Key:
 def new_key(
     server: Server, account: str, name: str = "", policy: dict[str, Any] | None = None
 ) -> Key:
-    """A key of a server that runs, made beside it."""
-    words = ["keys", "create", "--account", account]
-    if name:
-        words += ["--name", name]
-    if policy is not None:
-        path = server.data.parent / f"{name}.json"
-        path.write_text(json.dumps(policy))
-        words += ["--policy", str(path)]
-    made = lamella(*words, data=server.data)
-    return Key(made["id"], made["secret"], made["account"], made["arn"])
+    """A key of a server that runs, made beside it, as the command does but in this process."""
+    with account_records(server.data) as records:
+        made = keys.create(records, account, name, policy, datetime.now(UTC))
+    return Key(made.id, made.secret, made.account, made.principal_arn)
