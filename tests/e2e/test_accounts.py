@@ -268,6 +268,21 @@ def test_a_key_with_a_policy_attaches_the_layers_that_it_may_get(server: Server,
     )
 
 
+def test_another_accounts_function_takes_both_a_grant_and_ones_own_policy(
+    server: Server, a: Cloud, b: Cloud
+) -> None:
+    arn = f"arn:aws:lambda:eu-west-1:{A}:function:lent"
+    a.function(PLAIN, name="lent")
+    invoke = {"Action": "lambda:InvokeFunction", "Principal": B}
+    a.client.add_permission(FunctionName="lent", StatementId="b", **invoke)
+    assert b.result(arn) == 1
+    reader = {"Effect": "Allow", "Action": "lambda:Get*", "Resource": "*"}
+    key = new_key(server, B, "reader", {"Statement": reader})
+    assert refusal(key.cloud(server).client.invoke, FunctionName=arn) == not_allowed(
+        key, "lambda:InvokeFunction", "function:lent"
+    )
+
+
 def not_allowed(key: Key, action: str, resource: str) -> tuple[int, str, str]:
     arn = resource if resource == "*" else f"arn:aws:lambda:eu-west-1:{A}:{resource}"
     return (
