@@ -216,6 +216,11 @@ class CodeSigningConfigNotFound(ApiError):
     status = 404
 
 
+class ProvisionedConcurrencyConfigNotFound(ApiError):
+    code = "ProvisionedConcurrencyConfigNotFoundException"
+    status = 404
+
+
 class ResourceConflict(ApiError):
     code = "ResourceConflictException"
     status = 409

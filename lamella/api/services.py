@@ -13,6 +13,7 @@ from lamella.functions.aliases import Aliases
 from lamella.functions.concurrency import Concurrency
 from lamella.functions.mappings import Mappings
 from lamella.functions.permissions import Permissions
+from lamella.functions.provisioned import Provisioned
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.grants import Grants
@@ -36,6 +37,7 @@ class Services:
     concurrency: Concurrency
     permissions: Permissions
     grants: Grants
+    provisioned: Provisioned
     mappings: Mappings
     sources: Sources
     sessions: Sessions

@@ -129,6 +129,13 @@ class Dispatcher:
         self._pool.give_back(shelf, environment)
         return answer
 
+    async def shelf(self, account: str, region: str, name: str, version: str) -> Shelf:
+        """Where a version's environments are; ready to have some.
+
+        Raises ResourceNotFound, ResourceConflict, InvalidRuntime and ServiceError.
+        """
+        return await self._shelf(account, region, name, version)
+
     async def check(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
         """What DryRun does: everything but the invocation."""
         return (await self._shelf(account, region, name, qualifier)).function

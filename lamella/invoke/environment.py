@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -25,7 +25,7 @@ from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply, Sink
 from lamella.model.lifecycle import ENVIRONMENT, EnvironmentEvent, EnvironmentState, step
-from lamella.model.limits import INIT_SECONDS
+from lamella.model.limits import INIT_SECONDS, PROVISIONED_INIT_SECONDS
 from lamella.runtime_api.runtime import TRUNCATED
 from lamella.runtime_api.server import RuntimeApi
 from lamella.sandbox.cgroup import Group
@@ -91,6 +91,8 @@ class Environment(Watched):
         self.function = function
         self.state = EnvironmentState.NEW
         self.idle_since = time.monotonic()
+        self.provisioned = furnished.provisioned
+        self.on_death: Callable[[], None] | None = None
         self._furnished = furnished
         self._ground = ground
         self._output = Output(stream)
@@ -124,8 +126,17 @@ class Environment(Watched):
         if self._furnished.unstartable is not None:
             self._go(EnvironmentEvent.START)
             self._go(EnvironmentEvent.FAULT)
-        elif not await self._init(INIT_SECONDS):
+        elif not await self._init(self._init_seconds()):
             await self._end_box()
+
+    def _init_seconds(self) -> float:
+        """How long the first initialisation may take.
+
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+        """
+        if not self.provisioned:
+            return INIT_SECONDS
+        return max(PROVISIONED_INIT_SECONDS, self.function.timeout)
 
     async def _init(self, seconds: float) -> bool:
         """Start a box and wait for the runtime's first `next`, its error or its end.
@@ -275,12 +286,15 @@ class Environment(Watched):
             return
         self._exit_code = code
         answer = self._answer
+        idle = self.state is EnvironmentState.IDLE
         if answer is not None and not answer.done():
             answer.set_result(report.exited(self._request_id, code))
-        elif self.state is EnvironmentState.IDLE:
+        elif idle:
             self._go(EnvironmentEvent.FAULT)
         if self._api is not None:
             self._api.close()
+        if idle and self.on_death is not None:
+            self.on_death()
 
     def _report(self, request_id: str, duration: float, status: str | None) -> None:
         self._output.say(report.end(request_id))

@@ -28,6 +28,7 @@ from lamella.sandbox.plan import BoxPlan, Limits
 MEBIBYTE = 1_048_576
 RUNTIME_API_PORT = 9001
 LEAST_CPUS = 2.0
+ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
 OPT = "/opt"
 TASK = "/var/task"
 RUNTIME = "/var/runtime"
@@ -45,6 +46,7 @@ class Furnished:
     stream: str
     init_start: str
     unstartable: str | None = None
+    provisioned: bool = False
 
     def box(self, name: str) -> BoxPlan:
         return replace(self.plan, name=name)
@@ -70,7 +72,7 @@ class Furnisher:
             self._trees.ensure(layer.digest)
         self._overlays(function, interpreter)
 
-    def furnish(self, function: Function, name: str) -> Furnished:
+    def furnish(self, function: Function, name: str, *, provisioned: bool = False) -> Furnished:
         """The plan for environment ``name`` of a version that was prepared."""
         interpreter = self._catalog.find(function.runtime or "")
         bootstrap, unstartable = self._bootstrap(function, interpreter)
@@ -79,7 +81,7 @@ class Furnisher:
         plan = BoxPlan(
             name=name,
             argv=launch.argv,
-            environment={**launch.env, **own_variables(function, stream)},
+            environment={**launch.env, **own_variables(function, stream, provisioned)},
             limits=limits(function),
             overlays=self._overlays(function, interpreter),
             binds={target: source for source, target in launch.binds},
@@ -89,7 +91,13 @@ class Furnisher:
             listen=RUNTIME_API_PORT,
         )
         line = report.init_start(*runtime_version(function))
-        return Furnished(plan=plan, stream=stream, init_start=line, unstartable=unstartable)
+        return Furnished(
+            plan=plan,
+            stream=stream,
+            init_start=line,
+            unstartable=unstartable,
+            provisioned=provisioned,
+        )
 
     def _bootstrap(self, function: Function, interpreter: Interpreter) -> tuple[str, str | None]:
         if interpreter.family is not Family.PROVIDED:
@@ -134,12 +142,12 @@ def limits(function: Function) -> Limits:
     )
 
 
-def own_variables(function: Function, stream: str) -> Mapping[str, str]:
+def own_variables(function: Function, stream: str, provisioned: bool = False) -> Mapping[str, str]:
     """The variables that belong to one environment, not to its function's configuration."""
     return MappingProxyType(
         {
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{RUNTIME_API_PORT}",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": PROVISIONED if provisioned else ON_DEMAND,
             "AWS_LAMBDA_LOG_STREAM_NAME": stream,
             "AWS_ACCESS_KEY_ID": function.account,
             "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),

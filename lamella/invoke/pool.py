@@ -2,7 +2,8 @@
 
 One `Shelf` for each function version as it is configured now. A caller takes the environment
 that was used last (its caches are warm), or waits for whichever comes first: one that gets
-free, or a new one that was started because somebody waits.
+free, or a new one that was started because somebody waits. Provisioned environments are there
+before anybody waits, are taken first, and stay; `lamella.invoke.provision` says how many.
 """
 
 from __future__ import annotations
@@ -14,32 +15,43 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from lamella.errors import SandboxFailed, ServiceError
 from lamella.invoke.admission import Admission, Gate
 from lamella.invoke.environment import Environment
+from lamella.invoke.kept import NO_ROOM, NOT_INITIALISED, NOT_STARTED, Kept
 from lamella.invoke.recursion import mark
+from lamella.model.concurrency import Standing
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
 
-Make = Callable[[str, Function], Awaitable[Environment]]
+Make = Callable[[str, Function, bool], Awaitable[Environment]]
+"""The name, the version, and whether it is provisioned."""
 Key = tuple[str, str, str, str]
 
 SWEEP_SECONDS = 1.0
+STEADY_SECONDS = 60.0
+"""An environment that was idle for so long did not die of its start."""
 STOPPING = "The server is stopping."
 
 log = logging.getLogger(__name__)
 
 
 class Shelf:
-    """The environments of one function version under one configuration."""
+    """The environments of one function version under one configuration.
+
+    ``idle`` and ``ready`` do nothing now; the latter are provisioned.
+    """
 
     def __init__(self, function: Function, gate: Gate) -> None:
         self.function = function
         self.gate = gate
         self.mark = mark(function.function_arn)
         self.idle: list[Environment] = []
+        self.ready: list[Environment] = []
+        self.kept: Kept[Environment] = Kept()
         self.busy: set[Environment] = set()
         self.waiting: deque[asyncio.Future[Environment]] = deque()
         self.starting = 0
@@ -47,7 +59,7 @@ class Shelf:
 
     @property
     def size(self) -> int:
-        return len(self.idle) + len(self.busy) + self.starting
+        return len(self.idle) + len(self.ready) + len(self.busy) + self.starting
 
 
 class Pool:
@@ -62,6 +74,9 @@ class Pool:
         self.admission = admission
         self._make = make
         self._most = most
+        self._most_kept = most - max(1, most // 10)
+        self._kept = 0
+        self._keeping: set[Shelf] = set()
         self._idle_seconds = idle_seconds
         self._shelves: dict[Key, Shelf] = {}
         self._numbers = itertools.count(1)
@@ -98,8 +113,9 @@ class Pool:
         Raises TooManyRequests at the limits of the function, the account and the host.
         """
         shelf.gate.enter()
-        if shelf.idle:
-            environment = shelf.idle.pop()
+        unused = shelf.ready or shelf.idle
+        if unused:
+            environment = unused.pop()
             shelf.busy.add(environment)
             return environment
         try:
@@ -140,7 +156,10 @@ class Pool:
         if environment.state is EnvironmentState.ENDED:
             self._end(environment)
             self._grow(shelf)
+        elif environment.provisioned and environment.state is EnvironmentState.FAILED:
+            self._lost(shelf, environment)
         else:
+            shelf.kept.failures = 0
             self._offer(shelf, environment)
 
     def _offer(self, shelf: Shelf, environment: Environment) -> None:
@@ -152,8 +171,12 @@ class Pool:
                 return
         if shelf.retired or self._closing:
             self._end(environment)
-        else:
+        elif not environment.provisioned:
             shelf.idle.append(environment)
+        elif shelf.kept.missing < 0:
+            self._give_up(shelf, environment)
+        else:
+            shelf.ready.append(environment)
 
     def _grow(self, shelf: Shelf) -> None:
         """Start an environment if more callers wait than environments are on their way."""
@@ -167,7 +190,7 @@ class Pool:
         name = f"e{next(self._numbers)}"
         environment: Environment | None = None
         try:
-            environment = await self._make(name, shelf.function)
+            environment = await self._make(name, shelf.function, False)
             self._all.add(environment)
             if self._closing:
                 raise SandboxFailed(STOPPING)
@@ -197,6 +220,7 @@ class Pool:
         """The environment failed in a way that another invocation must not meet: end it."""
         shelf.gate.leave()
         shelf.busy.discard(environment)
+        shelf.kept.environments.discard(environment)
         self._end(environment)
 
     def _end(self, environment: Environment) -> None:
@@ -207,6 +231,7 @@ class Pool:
             await environment.stop()
         finally:
             self._all.discard(environment)
+            self._kept -= environment.provisioned
             self._freed()
 
     def _freed(self) -> None:
@@ -214,15 +239,117 @@ class Pool:
         self._count -= 1
         for shelf in tuple(self._waited_for):
             self._grow(shelf)
+        for shelf in tuple(self._keeping):
+            self._supply(shelf)
 
     async def _evict(self) -> bool:
         """End the environment, of whichever function, that was idle longest; False if all work."""
+        oldest = self._oldest()
+        if oldest is None:
+            return False
+        await self._stop(oldest)
+        return True
+
+    def _oldest(self) -> Environment | None:
+        """Take the environment that was idle longest off its shelf; provisioned ones stay."""
         shelves = [shelf for shelf in self._shelves.values() if shelf.idle]
         if not shelves:
-            return False
-        oldest = min(shelves, key=lambda shelf: shelf.idle[0].idle_since)
-        await self._stop(oldest.idle.pop(0))
-        return True
+            return None
+        return min(shelves, key=lambda shelf: shelf.idle[0].idle_since).idle.pop(0)
+
+    def provision(self, shelf: Shelf, count: int) -> None:
+        """Keep ``count`` environments initialised from now on, until the shelf is retired."""
+        if shelf.retired:
+            return
+        shelf.kept.wanted = count
+        if count:
+            self._keeping.add(shelf)
+        else:
+            self._keeping.discard(shelf)
+        self._supply(shelf)
+
+    def try_again(self, shelf: Shelf) -> None:
+        """What failed may go well now, and need not wait for its turn."""
+        shelf.kept.forgive()
+        self._supply(shelf)
+
+    def standing(self, shelf: Shelf) -> Standing:
+        """How far a shelf is with what it is to keep. For any thread."""
+        kept = shelf.kept
+        available = len(kept.environments)
+        return Standing(available + kept.starting, available, kept.fault)
+
+    def _supply(self, shelf: Shelf) -> None:
+        """End provisioned environments that are too many; start what is missing, a few at once."""
+        kept = shelf.kept
+        while kept.missing < 0 and shelf.ready:
+            self._give_up(shelf, shelf.ready.pop(0))
+        while kept.may_start and not shelf.retired and not self._closing:
+            if self._kept >= self._most_kept:
+                kept.fault = NO_ROOM
+                return
+            if self._count >= self._most:
+                oldest = self._oldest()
+                if oldest is not None:
+                    self._end(oldest)
+                return  # whoever ends makes room, and then this is asked again
+            kept.starting += 1
+            self._kept += 1
+            self._count += 1
+            self._spawn(self._start_kept(shelf))
+
+    async def _start_kept(self, shelf: Shelf) -> None:
+        name = f"e{next(self._numbers)}"
+        environment: Environment | None = None
+        fault = None
+        try:
+            environment = await self._make(name, shelf.function, True)
+            self._all.add(environment)
+            if not self._closing:
+                await environment.start()
+                initialised = environment.state is EnvironmentState.IDLE
+                fault = None if initialised else NOT_INITIALISED
+        except Exception:  # the boundary of a task: whoever asks must be told
+            if not self._closing:
+                log.exception("environment %s of %s could not start", name, shelf.function.arn)
+            fault = NOT_STARTED
+        shelf.kept.starting -= 1
+        if environment is None:
+            self._hold_off(shelf, fault)
+            self._kept -= 1
+            self._freed()
+        elif fault is not None:
+            self._hold_off(shelf, fault)
+            await self._stop(environment)
+        else:
+            shelf.kept.fault = None
+            shelf.kept.environments.add(environment)
+            environment.on_death = partial(self._died, shelf, environment)
+            self._offer(shelf, environment)
+            self._supply(shelf)
+
+    def _died(self, shelf: Shelf, environment: Environment) -> None:
+        """A runtime ended by itself between invocations."""
+        if environment not in shelf.ready or self._closing:
+            return  # who has taken it will see
+        shelf.ready.remove(environment)
+        self._lost(shelf, environment)
+
+    def _lost(self, shelf: Shelf, environment: Environment) -> None:
+        """A provisioned environment needs a new runtime: another takes its place."""
+        if time.monotonic() - environment.idle_since > STEADY_SECONDS:
+            shelf.kept.failures = 0
+        self._hold_off(shelf, None)
+        self._give_up(shelf, environment)
+
+    def _give_up(self, shelf: Shelf, environment: Environment) -> None:
+        shelf.kept.environments.discard(environment)
+        self._end(environment)
+
+    def _hold_off(self, shelf: Shelf, fault: str | None) -> None:
+        """Start the next one later, the more of them failed on end."""
+        if not shelf.retired and not self._closing:
+            shelf.kept.failed(fault, partial(self._supply, shelf))
 
     def forget(self, key: Key) -> None:
         """A version changed or is gone: its idle environments end, busy ones after their answer."""
@@ -232,7 +359,9 @@ class Pool:
 
     def _retire(self, shelf: Shelf) -> None:
         shelf.retired = True
-        idle, shelf.idle = shelf.idle, []
+        self._keeping.discard(shelf)
+        shelf.kept.close()
+        idle, shelf.idle, shelf.ready = shelf.idle + shelf.ready, [], []
         for environment in idle:
             self._end(environment)
 

@@ -41,6 +41,7 @@ from lamella.functions.aliases import Aliases
 from lamella.functions.concurrency import Concurrency, Shares
 from lamella.functions.mappings import Mappings
 from lamella.functions.permissions import Permissions
+from lamella.functions.provisioned import Provisioned, everywhere, plan
 from lamella.functions.ready import Readying, key_of
 from lamella.functions.workshop import Workshop
 from lamella.invoke.admission import Admission
@@ -53,6 +54,7 @@ from lamella.invoke.grants import Grants
 from lamella.invoke.memory import MemoryWatch
 from lamella.invoke.poller import Invoke
 from lamella.invoke.pool import Pool
+from lamella.invoke.provision import Provisioner
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
@@ -159,8 +161,10 @@ class Server:
         furnisher = Furnisher(catalog, trees, stacks, bytecode)
         ground = Ground(spawner, reserve, watch, collecting)
 
-        async def make(name: str, function: Function) -> Environment:
-            furnished = await asyncio.to_thread(furnisher.furnish, function, name)
+        async def make(name: str, function: Function, provisioned: bool) -> Environment:
+            furnished = await asyncio.to_thread(
+                furnisher.furnish, function, name, provisioned=provisioned
+            )
             where = (function.account, function.region, function.effective_log_group)
             return Environment(
                 name, function, furnished, streams.open(*where, furnished.stream), ground
@@ -177,11 +181,13 @@ class Server:
 
         def changed(function: Function) -> None:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
+            loop.call_soon_threadsafe(provisioner.look_again, key_of(function)[:3])
             concurrency.look_again(key_of(function)[:3])
             regranted(*key_of(function)[:3])
 
         def rerouted(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(dispatcher.reroute, account, region, name)
+            loop.call_soon_threadsafe(provisioner.look_again, (account, region, name))
             concurrency.look_again((account, region, name))
             regranted(account, region, name)
 
@@ -202,6 +208,17 @@ class Server:
         dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending, resolver.may_loop)
         stack.push_async_callback(asyncio.to_thread, readying.close)
         readying.resume()
+        provisioner = Provisioner(pool, dispatcher.shelf, partial(plan, records))
+        stack.push_async_callback(provisioner.close)
+        provisioned = Provisioned(
+            records,
+            concurrency,
+            changed=lambda where: loop.call_soon_threadsafe(provisioner.changed, where),
+            standing=provisioner.standing,
+            now=lambda: datetime.now(UTC),
+        )
+        for where in await asyncio.to_thread(everywhere, records):
+            provisioner.changed(where)
 
         sources = Sources(AwsClients(settings.aws_endpoint), batches_to(dispatcher))
         stack.push_async_callback(sources.close)
@@ -237,6 +254,7 @@ class Server:
             concurrency=concurrency,
             permissions=permissions,
             grants=grants,
+            provisioned=provisioned,
             mappings=mappings,
             sources=sources,
             sessions=sessions,

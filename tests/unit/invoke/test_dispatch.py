@@ -16,7 +16,7 @@ from tests.unit.functions.works import a_function
 FN = ("000000000000", "eu-west-1", "fn")
 
 
-async def no_environment(name: str, function: Function) -> Never:
+async def no_environment(name: str, function: Function, provisioned: bool) -> Never:
     raise AssertionError(f"{name} of {function.arn} is not needed here")
 
 
