@@ -6,6 +6,7 @@ Three kinds take turns: *valid* ones hold every constraint, *invalid* ones break
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,10 +19,10 @@ from tests.fuzz.noise import disturbed
 from tests.fuzz.services import Service, operations, services
 from tests.fuzz.values import Maker
 from tests.fuzz.wire import Answer, Client, Sent
-from tests.fuzz.world import World
+from tests.fuzz.world import BASES, World
 
 KINDS = ("valid", "invalid", "noise")
-RENEWED_EVERY = 30
+RENEWED_EVERY = 40
 SHOWN = 1_500
 
 
@@ -104,6 +105,8 @@ def made(kind: str, service: Service, name: str, maker: Maker) -> tuple[Sent, Fa
     operation = service.model.operation_model(name)
     shape = operation.input_shape
     params = maker.members(shape) if shape is not None else {}
+    if maker.random.random() < 0.7:
+        params |= copy.deepcopy(dict(BASES.get(name, {})))
     params = {name: value for name, value in params.items() if _can_be_sent(shape, name, value)}
     fault = (
         Breaker(maker, service.typed).fault(shape, params) if kind == "invalid" and shape else None

@@ -62,7 +62,7 @@ class Maker:
 
     def members(self, shape: Any, depth: int = 0) -> dict[str, Any]:
         """What is required, and some of the rest: of most inputs little, so that they get far."""
-        shares = (0.1, 0.1, 0.5) if depth == 0 else (0.5 / depth,)
+        shares = (0.02, 0.1, 0.5) if depth == 0 else (0.5 / depth,)
         likely = self.random.choice(shares) if depth < DEEPEST else 0.0
         made = {
             name: self.value(inner, depth + 1)
