@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tests.fuzz.faults import Fault
+from tests.fuzz.strings import matches
 from tests.fuzz.wire import Answer
 
 NOT_AWS = "text/plain"
+WHOLE = ("integer", "long")
+JSON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "structure": (dict,),
+    "list": (list,),
+    "map": (dict,),
+    "string": (str,),
+    "blob": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+    "timestamp": (int, float, str),
+}
+SAID_BY_AWS: Mapping[str, tuple[str, ...]] = {"LastUpdateStatusReasonCode": ("Creating",)}
+"""Values that AWS answers though its model does not have them.
+
+Nor does it answer what the model requires where there is nothing to tell: GetFunctionCodeSigningConfig
+of a function without one has an empty result.
+"""
 BEYOND = ("startingPosition",)
 """Members of which AWS says the same as of a broken constraint, by a rule that is not the model's."""
 
@@ -123,9 +144,41 @@ def result(answer: Answer, model: Any) -> str | None:
         found = json.loads(answer.body or b"{}")
     except ValueError:
         return "a result that is not JSON"
-    unknown = set(found) - _members(model.output_shape)
-    return f"members that the model does not have: {unknown}" if unknown else None
+    return next(_misfits(model.output_shape, found, model.name), None) if found != {} else None
 
 
-def _members(shape: Any) -> set[str]:
-    return {inner.serialization.get("name", name) for name, inner in shape.members.items()}
+def _misfits(shape: Any, value: Any, at: str) -> Iterator[str]:
+    """Where a result is not what the model says of it."""
+    kind = shape.type_name
+    is_one: bool = isinstance(value, JSON_TYPES[kind])
+    if not is_one or (kind in WHOLE and isinstance(value, bool)):
+        yield f"{at} is not a {kind}: {value!r}"
+    elif kind == "structure":
+        yield from _misfits_of_members(shape, value, at)
+    elif kind == "list":
+        for item in value:
+            yield from _misfits(shape.member, item, f"{at}[]")
+    elif kind == "map":
+        for item in value.values():
+            yield from _misfits(shape.value, item, f"{at}{{}}")
+    elif kind == "string":
+        enum, pattern = shape.metadata.get("enum"), shape.metadata.get("pattern")
+        if enum and value not in (*enum, *SAID_BY_AWS.get(shape.name, ())):
+            yield f"{at} is none of {enum}: {value!r}"
+        if pattern and not matches(pattern, value):
+            yield f"{at} is not like {pattern}: {value!r}"
+
+
+def _misfits_of_members(shape: Any, value: dict[str, Any], at: str) -> Iterator[str]:
+    members = {
+        inner.serialization.get("name", name): (name, inner)
+        for name, inner in shape.members.items()
+        if inner.serialization.get("location") is None
+    }
+    for key in sorted(set(value) - set(members)):
+        yield f"{at} has no {key} in the model"
+    for key, (name, inner) in members.items():
+        if key in value:
+            yield from _misfits(inner, value[key], f"{at}.{key}")
+        elif name in shape.required_members:
+            yield f"{at} lacks {key}"

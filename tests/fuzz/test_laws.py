@@ -95,3 +95,21 @@ def test_results_have_the_members_of_the_model() -> None:
     assert laws.result(Answer(200, {}, b'{"Colour": 1}'), operation) is not None
     assert laws.result(Answer(200, {}, b"not JSON"), operation) is not None
     assert laws.result(Answer(204, {}, b"x"), operation) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "why"),
+    [
+        ("GetAccountSettings", '{"AccountLimit": []}', "is not a structure"),
+        ("GetAccountSettings", '{"AccountUsage": {"FunctionCount": true}}', "is not a long"),
+        ("GetAccountSettings", '{"AccountUsage": {"Colour": 1}}', "has no Colour"),
+        ("GetFunctionRecursionConfig", '{"RecursiveLoop": "Perhaps"}', "is none of"),
+        ("ListLayers", '{"Layers": [{"LayerName": "a b"}]}', "is not like"),
+        ("ListTags", '{"Tags": {"a": 1}}', "is not a string"),
+        ("GetRuntimeManagementConfig", '{"UpdateRuntimeOn": 1}', "is not a string"),
+        ("PutRuntimeManagementConfig", '{"UpdateRuntimeOn": "Auto"}', "lacks FunctionArn"),
+    ],
+)
+def test_results_are_what_the_model_says_all_the_way_down(name: str, body: str, why: str) -> None:
+    found = laws.result(Answer(200, {}, body.encode()), MODEL.operation_model(name))
+    assert why in (found or "")
