@@ -134,7 +134,7 @@ def check_reserved(name: str, wanted: int, now: Shares, limit: int) -> None:
     provisioned = now.get(name, Share()).provisioned
     if wanted < provisioned:
         raise InvalidParameterValue(
-            f"ReservedConcurrentExecutions {wanted} should not be lower than function's total "
+            f" ReservedConcurrentExecutions  {wanted} should not be lower than function's total "
             f"provisioned concurrency [{provisioned}]."
         )
     if wanted and unreserved(now, limit, without=name) - wanted < LEAST_UNRESERVED:

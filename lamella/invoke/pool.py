@@ -59,7 +59,8 @@ class Shelf:
 
     @property
     def size(self) -> int:
-        return len(self.idle) + len(self.ready) + len(self.busy) + self.starting
+        there = len(self.idle) + len(self.ready) + len(self.busy)
+        return there + self.starting + self.kept.starting
 
 
 class Pool:

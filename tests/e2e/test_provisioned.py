@@ -262,6 +262,14 @@ def test_refusals(at: Provisioning) -> None:
         "reservedConcurrentExecution for function"
     )
     assert refusal(put, **sent, ProvisionedConcurrentExecutions=2) == invalid(over)
+    at.put(name, "1", 1)
+    at.settled(name, "1")
+    reserve = client.put_function_concurrency
+    assert refusal(reserve, FunctionName=name, ReservedConcurrentExecutions=0) == invalid(
+        " ReservedConcurrentExecutions  0 should not be lower than function's total provisioned "
+        "concurrency [1]."
+    )
+    client.delete_function(FunctionName=name)
 
 
 def test_what_cannot_be_initialised_fails_and_says_why(at: Provisioning) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from lamella.api import names
 from lamella.api.caller import Caller
 from lamella.api.services import Services
+from lamella.api.sharing import acting
 from lamella.errors import InvalidParameterValue
 
 Request = Mapping[str, Any]
@@ -21,7 +22,7 @@ FUNCTIONS_ONLY = (
 def put_function_concurrency(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    where = _function(caller, request, "PutFunctionConcurrency")
+    where = _function(services, caller, request, "PutFunctionConcurrency")
     reserved = request["ReservedConcurrentExecutions"]
     services.concurrency.put(where, reserved)
     return {"ReservedConcurrentExecutions": reserved}
@@ -30,18 +31,21 @@ def put_function_concurrency(
 def get_function_concurrency(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    where = _function(caller, request, "GetFunctionConcurrency")
+    where = _function(services, caller, request, "GetFunctionConcurrency")
     return {"ReservedConcurrentExecutions": services.concurrency.get(where)}
 
 
 def delete_function_concurrency(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    services.concurrency.delete(_function(caller, request, "DeleteFunctionConcurrency"))
+    services.concurrency.delete(_function(services, caller, request, "DeleteFunctionConcurrency"))
     return {}
 
 
-def _function(caller: Caller, request: Request, action: str) -> tuple[str, str, str]:
+def _function(
+    services: Services, caller: Caller, request: Request, action: str
+) -> tuple[str, str, str]:
+    caller = acting(services, caller, request, action)
     ref = names.function(caller, request["FunctionName"], action=action)
     if ref.qualifier is not None:
         raise InvalidParameterValue(FUNCTIONS_ONLY)

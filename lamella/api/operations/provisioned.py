@@ -8,6 +8,7 @@ from typing import Any
 from lamella.api import names
 from lamella.api.caller import Caller
 from lamella.api.services import Services
+from lamella.api.sharing import acting
 from lamella.model import arn
 from lamella.model.concurrency import ProvisionedConfig, ProvisionedStatus
 
@@ -18,7 +19,7 @@ PAGE = 50
 def put_provisioned_concurrency_config(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    where, qualifier = _qualified(caller, request, "PutProvisionedConcurrencyConfig")
+    where, qualifier = _qualified(services, caller, request, "PutProvisionedConcurrencyConfig")
     count = request["ProvisionedConcurrentExecutions"]
     shown = _shown(services.provisioned.put(where, qualifier, count))
     return {**shown, "Status": ProvisionedStatus.IN_PROGRESS, "StatusReason": None}
@@ -27,14 +28,14 @@ def put_provisioned_concurrency_config(
 def get_provisioned_concurrency_config(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    where, qualifier = _qualified(caller, request, "GetProvisionedConcurrencyConfig")
+    where, qualifier = _qualified(services, caller, request, "GetProvisionedConcurrencyConfig")
     return _shown(services.provisioned.get(where, qualifier))
 
 
 def delete_provisioned_concurrency_config(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    where, qualifier = _qualified(caller, request, "DeleteProvisionedConcurrencyConfig")
+    where, qualifier = _qualified(services, caller, request, "DeleteProvisionedConcurrencyConfig")
     services.provisioned.delete(where, qualifier)
     return {}
 
@@ -42,9 +43,9 @@ def delete_provisioned_concurrency_config(
 def list_provisioned_concurrency_configs(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    ref = names.function(
-        caller, request["FunctionName"], action="ListProvisionedConcurrencyConfigs"
-    )
+    action = "ListProvisionedConcurrencyConfigs"
+    caller = acting(services, caller, request, action)
+    ref = names.function(caller, request["FunctionName"], action=action)
     where = (caller.account, caller.region, ref.name)
     marker, most = request.get("Marker") or None, request.get("MaxItems", PAGE)
     page = services.provisioned.page(where, after=marker, limit=most)
@@ -54,7 +55,10 @@ def list_provisioned_concurrency_configs(
     return {"ProvisionedConcurrencyConfigs": listed, "NextMarker": page.next}
 
 
-def _qualified(caller: Caller, request: Request, action: str) -> tuple[tuple[str, str, str], str]:
+def _qualified(
+    services: Services, caller: Caller, request: Request, action: str
+) -> tuple[tuple[str, str, str], str]:
+    caller = acting(services, caller, request, action)
     ref = names.function(caller, request["FunctionName"], request["Qualifier"], action=action)
     return (caller.account, caller.region, ref.name), ref.qualifier or arn.LATEST
 
