@@ -36,6 +36,7 @@ from lamella.api.serialise import Header, Response
 from lamella.api.services import Services
 from lamella.api.sigv4 import Request
 from lamella.api.streamed import Receive, Send, Streamed
+from lamella.api.urls import Asking, Target, UrlFront, target
 from lamella.errors import ApiError, NotBuilt, ServiceError, UnknownOperation
 
 Scope = MutableMapping[str, Any]
@@ -84,6 +85,7 @@ class App:
         pages: Pages,
         access: AccessLog,
         metrics: RequestMetrics,
+        urls: UrlFront | None = None,
         running: Running | None = None,
         threads: int = THREADS,
     ) -> None:
@@ -104,6 +106,7 @@ class App:
         self._pages = pages
         self._access = access
         self._metrics = metrics
+        self._urls = urls
         self._running = running
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="operation")
 
@@ -143,6 +146,9 @@ class App:
         )
 
     async def _answer(self, exchange: Exchange, receive: Receive) -> Answer:
+        wanted = target(exchange.headers.get(b"host", b""), exchange.raw_path)
+        if wanted is not None and self._urls is not None:
+            return await self._url(self._urls, exchange, receive, wanted)
         found = self._contract.match(exchange.method, exchange.raw_path, exchange.query)
         if found is None:
             if exchange.raw_path == PATH:
@@ -203,6 +209,21 @@ class App:
         asked = await in_thread(neighbour.asked, sent)
         exchange.operation = asked.name
         return cast("Answer", await asked.answer(self._services, caller, in_thread))
+
+    async def _url(
+        self, urls: UrlFront, exchange: Exchange, receive: Receive, wanted: Target
+    ) -> Answer:
+        exchange.operation = "FunctionUrl"
+        asking = Asking(
+            target=wanted,
+            request=self._signed(exchange, "lambda"),
+            scope=exchange.scope,
+            request_id=exchange.request_id,
+            receive=receive,
+            identify=lambda content: self._caller(exchange, content, "lambda"),
+        )
+        exchange.subject, answer = await urls.answer(asking)
+        return answer
 
     def _refusal(self, exchange: Exchange, error: ApiError) -> Response:
         if exchange.error is not None:

@@ -8,12 +8,14 @@ from lamella.accounts.assume import Assuming
 from lamella.accounts.managed import ManagedPolicies
 from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
+from lamella.api.known_urls import KnownUrls
 from lamella.api.links import Links
 from lamella.functions.aliases import Aliases
 from lamella.functions.concurrency import Concurrency
 from lamella.functions.mappings import Mappings
 from lamella.functions.permissions import Permissions
 from lamella.functions.provisioned import Provisioned
+from lamella.functions.urls import Urls
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.grants import Grants
@@ -33,6 +35,8 @@ class Services:
     workshop: Workshop
     dispatcher: Dispatcher
     streams: Streams
+    urls: Urls
+    known_urls: KnownUrls
     aliases: Aliases
     concurrency: Concurrency
     permissions: Permissions

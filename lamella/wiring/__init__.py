@@ -30,10 +30,12 @@ from lamella.api.admission_metrics import AdmissionMetrics
 from lamella.api.app import App, new_request_id
 from lamella.api.auth import Auth
 from lamella.api.contract import Contract
+from lamella.api.known_urls import KnownUrls
 from lamella.api.metrics import RequestMetrics
 from lamella.api.pages import Pages
 from lamella.api.registry import modules, registry
 from lamella.api.services import Services
+from lamella.api.urls import UrlFront
 from lamella.blobs.disk import DiskBlobs
 from lamella.config import Settings
 from lamella.errors import HostError, RuntimeMissing
@@ -43,6 +45,7 @@ from lamella.functions.mappings import Mappings
 from lamella.functions.permissions import Permissions
 from lamella.functions.provisioned import Provisioned, everywhere, plan
 from lamella.functions.ready import Readying, key_of
+from lamella.functions.urls import Urls
 from lamella.functions.workshop import Workshop
 from lamella.invoke.admission import Admission
 from lamella.invoke.aws import AwsClients
@@ -176,6 +179,9 @@ class Server:
         pool.start()
         stack.push_async_callback(pool.close)
 
+        def readdressed(account: str, region: str, name: str) -> None:
+            loop.call_soon_threadsafe(known_urls.forget, account, region, name)
+
         def admit(account: str, region: str, shares: Shares) -> None:
             loop.call_soon_threadsafe(admission.share_out, account, region, shares)
 
@@ -193,9 +199,12 @@ class Server:
 
         def regranted(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(grants.forget, account, region, name)
+            readdressed(account, region, name)
 
         permissions = Permissions(records, regranted, organization_of=organization_of)
         grants = Grants(permissions.allows)
+        urls = Urls(records, utc_now, readdressed)
+        known_urls = KnownUrls(urls, permissions)
 
         concurrency = Concurrency(
             records,
@@ -250,6 +259,8 @@ class Server:
             ),
             dispatcher=dispatcher,
             streams=Streams(),
+            urls=urls,
+            known_urls=known_urls,
             aliases=Aliases(records, rerouted),
             concurrency=concurrency,
             permissions=permissions,
@@ -338,6 +349,7 @@ def application(
         pages=Pages(metrics, signed, blobs),
         access=AccessLog(sys.stderr, settings.log_format),
         metrics=metrics,
+        urls=UrlFront(services.known_urls, services.dispatcher, services.streams, contract.error),
     )
 
 
