@@ -14,11 +14,8 @@ from collections.abc import Callable, Mapping
 from lamella.functions.access import Principal
 from lamella.functions.permissions import Place
 
-Asked = tuple[Place, Principal, str, tuple[tuple[str, str], ...]]
-"""A function, who asks, an action, and condition keys with their values."""
+Asked = tuple[Place, Principal, str]
 
-URL = "lambda:InvokeFunctionUrl"
-INVOKE = "lambda:InvokeFunction"
 SECONDS = 1.0
 MOST = 4_096
 
@@ -37,26 +34,14 @@ class Grants:
         self._decided: dict[Asked, tuple[bool, float]] = {}
         self._changes: Counter[tuple[str, str, str]] = Counter()
 
-    async def allows_url(self, at: Place, who: Principal, auth_type: str) -> bool:
-        """Whether a function's URL may be called, which takes both of two permissions.
-
-        ``auth_type`` is the URL's, NONE or AWS_IAM; without a signature ``who`` is ANYBODY. Source:
-        https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
-        """
-        by = ("lambda:FunctionUrlAuthType", auth_type)
-        via = ("lambda:InvokedViaFunctionUrl", "true")
-        return await self.allows(at, who, URL, (by,)) and await self.allows(at, who, INVOKE, (via,))
-
-    async def allows(
-        self, at: Place, who: Principal, action: str, context: tuple[tuple[str, str], ...] = ()
-    ) -> bool:
+    async def allows(self, at: Place, who: Principal, action: str) -> bool:
         """Whether ``who`` may do ``action`` (``lambda:Action``)."""
-        asked = (at, who, action, context)
+        asked = (at, who, action)
         known = self._decided.get(asked)
         if known is not None and self._clock() < known[1]:
             return known[0]
         changes, until = self._changes[at.where], self._clock() + SECONDS
-        allowed = await asyncio.to_thread(self._ask, at, who, action, dict(context))
+        allowed = await asyncio.to_thread(self._ask, at, who, action, {})
         # A decision that a change overtook is this caller's, who asked before it, and nobody else's.
         if changes == self._changes[at.where]:
             if len(self._decided) >= MOST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from lamella.functions.access import ANYBODY, Principal
+from lamella.functions.access import Principal
 from lamella.functions.permissions import Place
 from lamella.invoke.grants import MOST, SECONDS, Grants
 
@@ -67,23 +67,6 @@ def test_each_qualifier_caller_and_action_is_a_question_of_its_own() -> None:
             for at, who, action in questions:
                 assert await grants.allows(at, who, action)
         assert policies.asked == questions
-        assert await grants.allows(*questions[0], (("a:b", "c"),))
-        assert policies.asked[-1] == (*questions[0], ("a:b", "c"))
-
-    asyncio.run(run())
-
-
-def test_calling_a_url_takes_two_permissions() -> None:
-    async def run() -> None:
-        policies = Policies()
-        at = Place(*FN, "live")
-        assert await policies.grants().allows_url(at, ANYBODY, "NONE")
-        assert policies.asked == [
-            (at, ANYBODY, "lambda:InvokeFunctionUrl", ("lambda:FunctionUrlAuthType", "NONE")),
-            (at, ANYBODY, INVOKE, ("lambda:InvokedViaFunctionUrl", "true")),
-        ]
-        policies.allowed = False
-        assert not await policies.grants().allows_url(at, ANYBODY, "NONE")
 
     asyncio.run(run())
 
