@@ -10,20 +10,30 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from lamella.api.contract import Contract
-from lamella.api.reach import REFUSED, STORED
+from lamella.api.reach import REFUSED, STORED, STORED_MEMBERS
 from lamella.api.registry import modules, registry
+from lamella.functions.rules import NOT_SERVED
 
 _HEAD = """\
 # API coverage
 
 Every operation of Lambda's API (the service model 2015-03-31 of botocore) and how far Lamella
-serves it. Requests of all of them are routed, read and checked as AWS does it.
+serves it. Requests of those that are served are read and checked as AWS does it.
 
 - **built**: it does what AWS documents.
 - **stored**: its input is checked, kept and given back; the table says what does not come of it.
 - **refused**: it is answered with status 501, `NotImplementedException`, its name and the reason.
 
 This page is written by `python -m lamella.api.coverage`, from the code.
+"""
+
+
+_MEMBERS = """\
+## Members of a function's configuration
+
+CreateFunction, UpdateFunctionConfiguration and UpdateFunctionCode take every member of the model.
+Most do what AWS documents; these are kept without effect, or refused with status 400,
+`InvalidParameterValueException`. `PackageType` `Image` is refused too: functions are run from zips.
 """
 
 
@@ -49,9 +59,14 @@ def page(contract: Contract, built: Collection[str]) -> str:
         f"| {_told(each.name, built)} |"
         for each in operations
     ]
-    return f"{_HEAD}\n{_count(contract, built)}\n\n| operation | route | |\n|---|---|---|\n" + (
-        "\n".join(rows) + "\n"
-    )
+    table = "| operation | route | |\n|---|---|---|\n" + "\n".join(rows)
+    return f"{_HEAD}\n{_count(contract, built)}\n\n{table}\n\n{_members()}\n"
+
+
+def _members() -> str:
+    stored = [f"| `{name}` | stored: {why} |" for name, why in sorted(STORED_MEMBERS.items())]
+    refused = [f"| `{name}` | refused: {why} |" for name, why in sorted(NOT_SERVED.items())]
+    return f"{_MEMBERS}\n| member | |\n|---|---|\n" + "\n".join(stored + refused)
 
 
 def _named(operation: str, built: Collection[str]) -> str:

@@ -57,6 +57,16 @@ REFUSED: Mapping[str, str] = {
 """Operations that are answered with 501, and why."""
 
 
+STORED_MEMBERS: Mapping[str, str] = {
+    "KMSKeyArn": "variables and code are kept as they are",
+    "SnapStart": "published versions start as others do, and say OptimizationStatus Off",
+    "SystemLogLevel": "the lines of the platform are written, as text, at every level",
+    "TracingConfig": "no segments are sent anywhere; the trace header is passed on",
+    "VpcConfig": "environments have no network but loopback",
+}
+"""Members of a function's configuration that are checked, kept and given back, and no more."""
+
+
 def why_not(operation: str) -> str:
     """What a caller is told of an operation that no function serves."""
     reason = REFUSED.get(operation)

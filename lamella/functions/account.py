@@ -1,4 +1,4 @@
-"""What an account may use in a region, and what it uses.
+"""What an account uses in a region of what it may.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lamella.functions.concurrency import shares
 from lamella.model.document import DocumentKey, Kind
 from lamella.records.base import Records
-
-PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +22,17 @@ class Usage:
 
 
 def usage(records: Records, account: str, region: str) -> Usage:
+    kept = shares(records, account, region).values()
     return Usage(
         code_size=records.code_storage(account, region),
         functions=records.function_count(account, region),
-        reserved=reserved_of_all(records, account, region),
+        reserved=sum(each.reserved or 0 for each in kept),
     )
 
 
 def unreserved(used: Usage, limit: int) -> int:
+    """What ``limit`` executions leave to the functions that have none of their own."""
     return max(0, limit - used.reserved)
-
-
-def reserved_of_all(records: Records, account: str, region: str) -> int:
-    total, after = 0, None
-    while True:
-        page = records.documents(Kind.CONCURRENCY, account, region, after=after, limit=PAGE)
-        total += sum(int(each.value["reserved"]) for each in page.rows)
-        after = page.next
-        if after is None:
-            return total
 
 
 def reserved(records: Records, account: str, region: str, name: str) -> int | None:

@@ -128,6 +128,12 @@ def check_function(function: Function) -> None:
         raise InvalidParameterValue(
             f"{function.runtime} is not supported for SnapStart enabled functions."
         )
+    most = limits.EPHEMERAL_STORAGE_MB_DEFAULT
+    if function.snap_start == "PublishedVersions" and function.ephemeral_storage > most:
+        raise InvalidParameterValue(
+            f"Ephemeral storage of more than {most} MB is not supported for SnapStart enabled "
+            "functions."
+        )
 
 
 def check_log_levels(config: Mapping[str, Any], log_format: str) -> None:

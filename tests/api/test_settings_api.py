@@ -152,3 +152,19 @@ def test_the_account_has_quotas_and_uses_them(server: Server) -> None:
     cloud.client.delete_layer_version(LayerName=layer.rpartition(":")[0], VersionNumber=number)
     used = cloud.client.get_account_settings()["AccountUsage"]
     assert used == {"TotalCodeSize": len(CODE), "FunctionCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (
+            {"TenantId": "one"},
+            "The invoked function is not enabled with tenancy configuration.",
+        ),
+        ({"DurableExecutionName": "one"}, "The invoked function is not a durable function."),
+    ],
+)
+def test_invocations_that_no_function_here_can_have_are_refused(
+    cloud: Cloud, name: str, members: dict[str, str], message: str
+) -> None:
+    assert refusal(cloud.client.invoke, FunctionName=name, **members) == invalid(message)

@@ -32,6 +32,12 @@ SAID_BY_AWS: Mapping[str, tuple[str, ...]] = {"LastUpdateStatusReasonCode": ("Cr
 Nor does it answer what the model requires where there is nothing to tell: GetFunctionCodeSigningConfig
 of a function without one has an empty result.
 """
+FRONT = {
+    "AccessDeniedException",
+    "NotImplementedException",
+    "SerializationException",
+    "ValidationException",
+}
 BEYOND = ("startingPosition",)
 """Members of which AWS says the same as of a broken constraint, by a rule that is not the model's."""
 
@@ -119,6 +125,13 @@ def invalid(answer: Answer, fault: Fault) -> str | None:
     if f"at '{fault.at}'" not in message or fault.says not in message:
         return "the message does not name the member and its constraint"
     return None
+
+
+def documented(answer: Answer, operation: Any) -> str | None:
+    """An error is one of those that the model has for the operation, or one of AWS's front."""
+    error = told(answer) if answer.status >= 400 else None
+    known = {shape.name for shape in operation.error_shapes} | FRONT
+    return None if error is None or error[0] in known else f"{error[0]} is not an error of it"
 
 
 def result_in_xml(answer: Answer, model: Any) -> str | None:

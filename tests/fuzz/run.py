@@ -134,5 +134,7 @@ def judged(
     if kind == "invalid" and fault is not None:
         return laws.invalid(answer, fault)
     operation = service.model.operation_model(name)
+    if service.name == "lambda" and (why := laws.documented(answer, operation)) is not None:
+        return why
     result = laws.result_in_xml if service.protocol == "query" else laws.result
     return laws.valid(answer) or result(answer, operation)

@@ -113,3 +113,11 @@ def test_results_have_the_members_of_the_model() -> None:
 def test_results_are_what_the_model_says_all_the_way_down(name: str, body: str, why: str) -> None:
     found = laws.result(Answer(200, {}, body.encode()), MODEL.operation_model(name))
     assert why in (found or "")
+
+
+def test_errors_are_those_that_the_model_has() -> None:
+    operation = MODEL.operation_model("GetFunction")
+    assert laws.documented(error(404, "ResourceNotFoundException", "no"), operation) is None
+    assert laws.documented(error(400, "ValidationException", "no"), operation) is None
+    assert laws.documented(error(412, "PreconditionFailedException", "no"), operation) is not None
+    assert laws.documented(Answer(200), operation) is None

@@ -29,7 +29,9 @@ class Sent:
     @property
     def written(self) -> bytes:
         """The request's bytes; nothing of it is checked."""
-        lines = [f"{self.method} {self.target} HTTP/1.1", "Host: 127.0.0.1"]
+        lines = [f"{self.method} {self.target} HTTP/1.1"]
+        if not any(name.lower() == "host" for name, _ in self.headers):
+            lines.append("Host: 127.0.0.1")
         lines += [f"{name}: {value}" for name, value in self.headers]
         lines.append(f"Content-Length: {len(self.body)}")
         head = "\r\n".join(lines) + "\r\n\r\n"

@@ -13,7 +13,7 @@ from lamella.api.caller import Caller
 from lamella.api.eventstream import Events
 from lamella.api.services import Services
 from lamella.api.sharing import acting_on_loop
-from lamella.errors import NotBuilt
+from lamella.errors import InvalidParameterValue, NotBuilt
 from lamella.invoke.stream import Streaming
 from lamella.model.invocation import Outcome, Sink
 
@@ -34,6 +34,7 @@ async def invoke(
     Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
     """
     caller = await acting_on_loop(services, caller, request, "InvokeFunction")
+    _check_served(request)
     ref = names.function(
         caller, request["FunctionName"], request.get("Qualifier"), action="InvokeFunction"
     )
@@ -70,11 +71,22 @@ async def invoke_with_response_stream(
     Source: https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html
     """
     caller = await acting_on_loop(services, caller, request, "InvokeFunction")
+    _check_served(request)
     if request.get("InvocationType") == "DryRun":
         await services.dispatcher.check(*_where(caller, request))
         return {"StatusCode": 204}
     streaming = await services.streams.start(partial(_invoke, services, caller, request))
     return {"ExecutedVersion": streaming.version, "EventStream": _events(streaming)}
+
+
+def _check_served(request: Mapping[str, Any]) -> None:
+    """Refuse what only functions with a setting that is refused could be asked for."""
+    if "TenantId" in request:
+        raise InvalidParameterValue(
+            "The invoked function is not enabled with tenancy configuration."
+        )
+    if "DurableExecutionName" in request:
+        raise InvalidParameterValue("The invoked function is not a durable function.")
 
 
 def _where(caller: Caller, request: Mapping[str, Any]) -> tuple[str, str, str, str | None]:

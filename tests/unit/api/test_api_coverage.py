@@ -12,8 +12,9 @@ from botocore import xform_name
 
 from lamella.api.contract import Contract
 from lamella.api.coverage import Reach, current, page, reach
-from lamella.api.reach import COVERAGE_PAGE, REFUSED, STORED, why_not
+from lamella.api.reach import COVERAGE_PAGE, REFUSED, STORED, STORED_MEMBERS, why_not
 from lamella.api.registry import modules, registry
+from lamella.functions.rules import NOT_SERVED
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = Contract.of_lambda()
@@ -45,6 +46,15 @@ def test_each_row_says_what_the_code_does(name: str) -> None:
 def test_the_tables_name_operations() -> None:
     assert set(CONTRACT.operations) >= STORED.keys() | REFUSED.keys()
     assert not STORED.keys() & REFUSED.keys()
+
+
+def test_the_tables_name_members() -> None:
+    model = CONTRACT.operations["CreateFunction"]._model
+    nested = model.input_shape.members["LoggingConfig"].members
+    assert {*model.input_shape.members, *nested} >= STORED_MEMBERS.keys()
+    for member in (*STORED_MEMBERS, *NOT_SERVED):
+        assert f"| `{member}` | " in current()
+    assert not STORED_MEMBERS.keys() & NOT_SERVED.keys()
 
 
 def test_what_is_not_served_says_why() -> None:

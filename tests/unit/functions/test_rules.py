@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -136,6 +137,13 @@ class TestServed:
         without = a_function(runtime="python3.11", snap_start="PublishedVersions")
         assert refused(rules.check_function, without) == (
             "python3.11 is not supported for SnapStart enabled functions."
+        )
+
+    def test_snap_start_leaves_no_more_storage_than_the_least(self) -> None:
+        with_it = a_function(runtime="python3.13", snap_start="PublishedVersions")
+        rules.check_function(replace(with_it, ephemeral_storage=512))
+        assert refused(rules.check_function, replace(with_it, ephemeral_storage=513)) == (
+            "Ephemeral storage of more than 512 MB is not supported for SnapStart enabled functions."
         )
 
     def test_levels_of_the_log_are_for_json(self) -> None:
