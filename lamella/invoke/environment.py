@@ -13,26 +13,27 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from lamella.errors import SandboxFailed
 from lamella.functions.ready import digests
-from lamella.invoke import report
-from lamella.invoke.furnish import Furnished
+from lamella.invoke import happenings, report
+from lamella.invoke.furnish import Furnished, runtime_version
 from lamella.invoke.memory import MemoryWatch, Watched
 from lamella.invoke.output import Output
+from lamella.invoke.session import END_SECONDS, Session
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply, Sink
 from lamella.model.lifecycle import ENVIRONMENT, EnvironmentEvent, EnvironmentState, step
 from lamella.model.limits import INIT_SECONDS, PROVISIONED_INIT_SECONDS
+from lamella.runtime_api.extensions import Reason
 from lamella.runtime_api.runtime import TRUNCATED
-from lamella.runtime_api.server import RuntimeApi
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.reserve import Reserve
-from lamella.sandbox.spawn import Box, Room, Spawner
+from lamella.sandbox.spawn import Room, Spawner
 
-END_SECONDS = 2.0
 TIMEOUT, ERROR, UNSERVED = "timeout", "error", "unserved"
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,15 @@ class Answer:
     log_tail: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An invocation that is answered while extensions still work on it."""
+
+    request_id: str
+    started: float
+    until: float
+
+
 class Environment(Watched):
     """An execution environment of one function version.
 
@@ -96,21 +106,20 @@ class Environment(Watched):
         self._furnished = furnished
         self._ground = ground
         self._output = Output(stream)
+        # What extensions print is told apart; without them there is nothing to tell.
+        self._theirs = Output(stream) if furnished.extensions else None
         self._held = digests(function)
         ground.holding.hold(self._held)
         self._room: Room | None = None
         self._group: Group | None = None
         self._spare: str | None = None
-        self._box: Box | None = None
-        self._api: RuntimeApi | None = None
+        self._session: Session | None = None
         self._boxes = 0
         self._init_duration: float | None = None
-        self._init_error: Reply | None = None
-        self._init_failed = False
         self._timed_out = False
-        self._exit_code: int | None = None
         self._answer: asyncio.Future[Reply] | None = None
         self._request_id = ""
+        self._unfinished: Unfinished | None = None
 
     async def start(self) -> None:
         """Make the room, the group and the first box, and wait until the runtime is ready.
@@ -126,8 +135,10 @@ class Environment(Watched):
         if self._furnished.unstartable is not None:
             self._go(EnvironmentEvent.START)
             self._go(EnvironmentEvent.FAULT)
-        elif not await self._init(self._init_seconds()):
-            await self._end_box()
+        else:
+            await self._init(self._init_seconds())
+            if self.state is EnvironmentState.FAILED:
+                await self._end_box(Reason.FAILURE)
 
     def _init_seconds(self) -> float:
         """How long the first initialisation may take.
@@ -138,108 +149,177 @@ class Environment(Watched):
             return INIT_SECONDS
         return max(PROVISIONED_INIT_SECONDS, self.function.timeout)
 
-    async def _init(self, seconds: float) -> bool:
-        """Start a box and wait for the runtime's first `next`, its error or its end.
+    async def _init(self, seconds: float, *, invoking: bool = False) -> bool:
+        """Start a box and wait until everybody in it is ready, or somebody has failed.
 
-        False if none of them came within ``seconds``.
+        False if neither came within ``seconds``. ``invoking`` says that it is done again, within
+        an invocation.
         """
         assert self._room is not None
         assert self._group is not None
         self._go(EnvironmentEvent.START)
-        self._init_error = self._exit_code = None
         started = time.monotonic()
         self._output.say(self._furnished.init_start)
         self._output.forget_tail()
         self._boxes += 1
         plan = self._furnished.box(f"{self.name}.{self._boxes}")
+        session = Session(
+            self._ground.spawner, self.function, self._furnished, self._session_changed
+        )
+        self._session = session
+        self._listen(session)
+        phase = "invoke" if invoking else "init"
+        runtime = runtime_version(self.function)
+        self._tell(
+            "platform.initStart",
+            lambda: happenings.init_start(self.function, self._kind, phase, runtime),
+        )
         self._ground.watch.add(self)
         try:
             spare, self._spare = self._spare, None
-            box = await self._ground.spawner.box(
-                plan, self._room, self._group, self._output.writer, spare=spare
-            )
-            self._box = box
-            ready = await self._wait_for_runtime(box, seconds)
+            theirs = self._theirs.writer if self._theirs else self._output.writer
+            await session.start(plan, self._room, self._group, (self._output.writer, theirs), spare)
+            ready = await session.initialised(seconds)
         finally:
             self._ground.watch.discard(self)
-        self._init_duration = time.monotonic() - started
-        self._init_failed = self._init_error is not None or self._exit_code is not None
-        failed = self._init_failed or not ready
+        took = time.monotonic() - started
+        self._init_duration = None if invoking else took
+        failed = session.init_error is not None or session.is_broken or not ready
+        error_type = session.error_type(ready) if failed else None
+        self._drain()
+        if failed:
+            self._output.say(report.init_report(took, phase, error_type))
+        self._tell_of_init(session, phase, took, error_type, in_time=ready)
         self._go(EnvironmentEvent.FAULT if failed else EnvironmentEvent.INITIALISED)
         self.measure_memory()
         self.idle_since = time.monotonic()
         return ready
 
-    async def _wait_for_runtime(self, box: Box, seconds: float) -> bool:
-        self._api = RuntimeApi()
-        assert box.listener is not None
-        await self._api.serve(box.listener)
-        box.exited.add_done_callback(lambda ended: self._box_ended(box, ended.result()))
-        initialised = asyncio.ensure_future(self._api.initialised())
-        done, _ = await asyncio.wait(
-            (initialised, box.exited), timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+    def _listen(self, session: Session) -> None:
+        """Tell the session's subscribers of what is printed."""
+        telemetry = session.telemetry
+        self._output.heard = lambda line: telemetry.publish("function", line)
+        if self._theirs is not None:
+            self._theirs.heard = lambda line: telemetry.publish("extension", line)
+
+    def _tell(self, kind: str, record: Callable[[], happenings.Record]) -> None:
+        """Tell those who listen; the record is made only for them."""
+        session = self._session
+        if session is not None and session.telemetry.wanted:
+            session.telemetry.publish(kind, record())
+
+    def _tell_of_init(
+        self, session: Session, phase: str, took: float, error_type: str | None, *, in_time: bool
+    ) -> None:
+        for name, state, events in session.extensions.described():
+            self._tell("platform.extension", partial(happenings.extension, name, state, events))
+        told = (self._kind, phase)
+        self._tell(
+            "platform.initRuntimeDone",
+            lambda: happenings.init_runtime_done(*told, error_type, in_time=in_time),
         )
-        if initialised in done and initialised.exception() is None:
-            self._init_error = initialised.result()
-        else:
-            initialised.cancel()
-        if self._init_error is not None:
-            # It ends by itself; what it still prints belongs to it.
-            await asyncio.wait((box.exited,), timeout=END_SECONDS)
-        return bool(done)
+        self._tell(
+            "platform.initReport",
+            lambda: happenings.init_report(*told, took, error_type, in_time=in_time),
+        )
+
+    @property
+    def _kind(self) -> str:
+        """The type of initialisation: on demand, or ahead of time."""
+        return self._furnished.plan.environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
+
+    def _drain(self) -> None:
+        self._output.drain()
+        if self._theirs is not None:
+            self._theirs.drain()
 
     async def invoke(self, call: Call) -> Answer:
         """Run one invocation to its answer. Raises SandboxFailed if no box can be made."""
         timeout = self.function.timeout
+        until = time.monotonic() + timeout
         reply = None
         if self.state is EnvironmentState.FAILED:
-            reply = await self._begin_anew(call, timeout)
+            reply = await self._begin_anew(call, until)
         self._output.drain()
         started = time.monotonic()
         self._output.say(report.start(call.request_id, self.function.version))
         status = None
         if reply is None:
-            reply, status = await self._run(call, timeout)
+            reply, status = await self._run(call, until)
         if status == UNSERVED:
             # The runtime ended after its last answer and before it asked for this invocation.
             status = None
-            reply = await self._begin_anew(call, timeout)
+            reply = await self._begin_anew(call, until)
             if reply is None:
-                reply, status = await self._run(call, timeout)
-        duration = time.monotonic() - started
-        self._output.drain()
-        if status == TIMEOUT:
-            moment = datetime.now(UTC)
-            self._output.say(report.timeout_line(call.request_id, timeout, moment))
-        self._report(call.request_id, min(duration, timeout), status)
+                reply, status = await self._run(call, until)
+        if self.state is EnvironmentState.FINISHING:
+            self._drain()
+            self._unfinished = Unfinished(call.request_id, started, until)
+            return Answer(reply, self._output.tail())
+        self._conclude(call.request_id, started, status)
         tail = self._output.tail()
         self._output.forget_tail()
-        self.idle_since = time.monotonic()
         return Answer(reply, tail)
 
-    async def _begin_anew(self, call: Call, timeout: float) -> Reply | None:
-        """Initialise, if that has not been tried for this invocation yet; the reply if it fails."""
+    def _conclude(self, request_id: str, started: float, status: str | None) -> None:
+        """The last lines of an invocation."""
+        duration = time.monotonic() - started
+        timeout = self.function.timeout
+        self._drain()
+        if status == TIMEOUT:
+            self._output.say(report.timeout_line(request_id, timeout, datetime.now(UTC)))
+        self._report(request_id, min(duration, timeout), status)
+        self.idle_since = time.monotonic()
+
+    async def finish(self) -> None:
+        """Wait until the extensions have done what they do after an answer, as long as the
+        function's timeout lasts; whoever takes longer, or fails, costs the environment its box."""
+        unfinished, self._unfinished = self._unfinished, None
+        session = self._session
+        if unfinished is None or session is None:
+            return
+        status = None
+        in_time = await session.finished(unfinished.until - time.monotonic())
+        if in_time and not session.is_broken:
+            self._go(EnvironmentEvent.FREE)
+        else:
+            status = ERROR if in_time else TIMEOUT
+            self._go(EnvironmentEvent.FAULT)
+            if session.extensions.fault is not None:
+                self._output.say(session.explained(unfinished.request_id))
+            await self._end_box(Reason.FAILURE if in_time else Reason.TIMEOUT)
+        self._conclude(unfinished.request_id, unfinished.started, status)
+        self._output.forget_tail()
+
+    async def _begin_anew(self, call: Call, until: float) -> Reply | None:
+        """Initialise again, as part of an invocation; the reply if that fails too."""
         if self._furnished.unstartable is not None:
             return report.invalid_entrypoint(call.request_id, self._furnished.unstartable)
-        if not self._init_failed:
-            await self._end_box()
-            if not await self._init(timeout):
-                await self._end_box()
-                return report.timed_out(call.request_id, timeout)
-        if not self._init_failed:
+        await self._end_box(None)
+        if not await self._init(until - time.monotonic(), invoking=True):
+            await self._end_box(Reason.TIMEOUT)
+            return report.timed_out(call.request_id, self.function.timeout)
+        session = self._session
+        assert session is not None
+        if self.state is not EnvironmentState.FAILED:
             return None
-        self._init_failed = False
-        await self._end_box()
-        return self._init_error or report.exited(call.request_id, self._exit_code or 0)
+        if session.extensions.fault is not None:
+            self._output.say(session.explained(call.request_id))
+        await self._end_box(Reason.FAILURE)
+        if session.init_error is not None and session.extensions.fault is None:
+            return session.init_error
+        return session.failure(call.request_id)
 
-    async def _run(self, call: Call, timeout: float) -> tuple[Reply, str | None]:
+    async def _run(self, call: Call, until: float) -> tuple[Reply, str | None]:
         """Give the event to the runtime and wait; the reply, and the status for REPORT if odd."""
-        assert self._api is not None
+        session = self._session
+        assert session is not None
         self._go(EnvironmentEvent.INVOKE)
+        left = max(0.0, until - time.monotonic())
         event = Event(
             request_id=call.request_id,
             payload=call.payload,
-            deadline_ms=int((time.time() + timeout) * 1000),
+            deadline_ms=int((time.time() + left) * 1000),
             function_arn=call.function_arn,
             trace_id=call.trace_id,
             client_context=call.client_context,
@@ -247,8 +327,13 @@ class Environment(Watched):
         )
         self._request_id = call.request_id
         self._timed_out = False
-        self._answer = answer = self._api.invoke(event)
-        timer = asyncio.get_running_loop().call_later(timeout, self._time_out, answer, timeout)
+        self._tell(
+            "platform.start",
+            lambda: happenings.start(call.request_id, self.function.version, call.trace_id),
+        )
+        began = time.monotonic()
+        self._answer = answer = session.invoke(event)
+        timer = asyncio.get_running_loop().call_later(left, self._time_out, answer)
         self._ground.watch.add(self)
         try:
             reply = await answer
@@ -256,47 +341,74 @@ class Environment(Watched):
             self._answer = None
             timer.cancel()
             self._ground.watch.discard(self)
+        self._drain()
+        self._tell(
+            "platform.runtimeDone",
+            lambda: happenings.runtime_done(
+                call.request_id,
+                call.trace_id,
+                self._outcome(session, reply),
+                time.monotonic() - began,
+                len(reply.payload),
+            ),
+        )
         if reply is TRUNCATED:
-            reply = await self._why_truncated()
-        elif not self._timed_out and self._exit_code is None:
+            reply = await self._why_truncated(session)
+        elif not self._timed_out and not session.is_broken:
             self._go(EnvironmentEvent.ANSWERED)
-            self._go(EnvironmentEvent.FREE)
+            if not session.has_extensions:
+                self._go(EnvironmentEvent.FREE)
             return reply, None
-        unserved = not self._timed_out and self._api.undelivered
+        unserved = not self._timed_out and session.api.undelivered
+        if session.extensions.fault is not None:
+            self._output.say(session.explained(call.request_id))
         self._go(EnvironmentEvent.FAULT)
-        await self._end_box()
+        await self._end_box(Reason.TIMEOUT if self._timed_out else Reason.FAILURE)
         return reply, UNSERVED if unserved else TIMEOUT if self._timed_out else ERROR
 
-    async def _why_truncated(self) -> Reply:
-        """The answer for a stream that broke off: a runtime that ends loses its connection first."""
-        if self._box is not None:
-            await asyncio.wait((self._box.exited,), timeout=END_SECONDS)
-        if self._exit_code is None:
-            return TRUNCATED
-        return report.exited(self._request_id, self._exit_code)
+    def _outcome(self, session: Session, reply: Reply) -> str:
+        if self._timed_out:
+            return TIMEOUT
+        if session.is_broken:
+            return "failure"
+        return "success" if reply.error_type is None else ERROR
 
-    def _time_out(self, answer: asyncio.Future[Reply], timeout: float) -> None:
+    async def _why_truncated(self, session: Session) -> Reply:
+        """The answer for a stream that broke off: a runtime that ends loses its connection first."""
+        await asyncio.wait((session.crew.runtime_ended,), timeout=END_SECONDS)
+        return session.failure(self._request_id) if session.is_broken else TRUNCATED
+
+    def _time_out(self, answer: asyncio.Future[Reply]) -> None:
         if not answer.done():
             self._timed_out = True
-            answer.set_result(report.timed_out(self._request_id, timeout))
+            answer.set_result(report.timed_out(self._request_id, self.function.timeout))
 
-    def _box_ended(self, box: Box, code: int) -> None:
-        """The box's processes are gone; whoever waits for them learns why."""
-        if box is not self._box:
+    def _session_changed(self) -> None:
+        """A process of the box is gone; whoever waits for it learns why."""
+        session = self._session
+        if session is None or not session.is_broken:
             return
-        self._exit_code = code
         answer = self._answer
         idle = self.state is EnvironmentState.IDLE
         if answer is not None and not answer.done():
-            answer.set_result(report.exited(self._request_id, code))
+            answer.set_result(session.failure(self._request_id))
         elif idle:
             self._go(EnvironmentEvent.FAULT)
-        if self._api is not None:
-            self._api.close()
         if idle and self.on_death is not None:
             self.on_death()
 
     def _report(self, request_id: str, duration: float, status: str | None) -> None:
+        self._tell(
+            "platform.report",
+            lambda: happenings.report(
+                request_id,
+                status or "success",
+                duration,
+                self.function,
+                self.memory_peak,
+                self._init_duration,
+            ),
+        )
         self._output.say(report.end(request_id))
         self._output.say(
             report.report(
@@ -322,25 +434,19 @@ class Environment(Watched):
     def out_of_memory(self) -> None:
         self._ground.watch.discard(self)
         log.info("environment %s of %s is over its memory", self.name, self.function.arn)
-        if self._box is not None:
-            self._box.kill()
+        if self._session is not None and self._session.crew.started:
+            self._session.crew.kill()
 
     def abort(self) -> None:
         """End what runs, now; an invocation under way is answered as if the runtime was killed."""
-        if self._box is not None:
-            self._box.kill()
+        if self._session is not None and self._session.crew.started:
+            self._session.crew.kill()
 
-    async def _end_box(self) -> None:
-        """Kill the box and wait until the kernel has cleared it away; the room stays."""
-        box, self._box = self._box, None
-        api, self._api = self._api, None
-        if api is not None:
-            api.close()
-        if box is not None:
-            box.kill()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(box.exited), END_SECONDS)
-            box.close()
+    async def _end_box(self, reason: Reason | None) -> None:
+        """End the box and wait until the kernel has cleared it away; the room stays."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.end(reason)
 
     async def stop(self) -> None:
         """End the environment for good: processes, ``/tmp``, control group, descriptors."""
@@ -348,7 +454,7 @@ class Environment(Watched):
             return
         self.state = EnvironmentState.ENDED
         self._ground.watch.discard(self)
-        await self._end_box()
+        await self._end_box(Reason.SPINDOWN)
         with contextlib.suppress(SandboxFailed):
             if self._spare is not None:
                 await self._ground.spawner.drop(self._spare)
@@ -357,6 +463,8 @@ class Environment(Watched):
         if self._group is not None:
             await self._remove_group(self._group)
         self._output.close()
+        if self._theirs is not None:
+            self._theirs.close()
         await asyncio.to_thread(self._ground.holding.release, self._held)
 
     async def _remove_group(self, group: Group) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from lamella.layers.mount import Stacks
 from lamella.layers.trees import Trees
 from lamella.model.function import Function
 from lamella.model.limits import MEMORY_MB_PER_VCPU, OPEN_FILES, PROCESSES
-from lamella.runtimes import provided, start
+from lamella.runtimes import crew, provided, start
 from lamella.runtimes.catalog import Catalog, Family, Interpreter
 from lamella.runtimes.python.tree import runtime_tree, tree_key
 from lamella.sandbox.plan import BoxPlan, Limits
@@ -39,7 +39,8 @@ class Furnished:
     """The plan of an environment's boxes, the stream they log to and the line INIT begins with.
 
     ``unstartable`` is AWS's reason when there is nothing to start (a custom runtime without a
-    bootstrap); the plan has no command then.
+    bootstrap); the plan has no command then. ``extensions`` are the names of those that layers
+    bring, each with the ARN of the layer version, in the order of their start.
     """
 
     plan: BoxPlan
@@ -47,6 +48,7 @@ class Furnished:
     init_start: str
     unstartable: str | None = None
     provisioned: bool = False
+    extensions: Mapping[str, str] = field(default_factory=dict)
 
     def box(self, name: str) -> BoxPlan:
         return replace(self.plan, name=name)
@@ -97,6 +99,7 @@ class Furnisher:
             init_start=line,
             unstartable=unstartable,
             provisioned=provisioned,
+            extensions=self._extensions(function),
         )
 
     def _bootstrap(self, function: Function, interpreter: Interpreter) -> tuple[str, str | None]:
@@ -107,6 +110,18 @@ class Furnisher:
             return provided.find_bootstrap(self._trees.ensure(function.code.digest), layers), None
         except provided.InvalidEntrypoint as error:
             return "", error.message
+
+    def _extensions(self, function: Function) -> Mapping[str, str]:
+        """The layer version that each extension comes from: of several, the last listed."""
+        if not function.layers:
+            return MappingProxyType({})
+        trees = [self._trees.ensure(layer.digest) for layer in function.layers]
+        origins = {
+            name: layer.arn
+            for layer, tree in zip(function.layers, trees, strict=True)
+            for name in crew.found([tree])
+        }
+        return {name: origins[name] for name in crew.found(trees)}
 
     def _overlays(
         self, function: Function, interpreter: Interpreter

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Callable
 
 from lamella.logs.append import LogStream
 from lamella.model.limits import LOG_TAIL_BYTES
@@ -38,6 +39,8 @@ class Output:
         os.set_blocking(self.writer, True)
         self._partial = b""
         self._tail = b""
+        self.heard: Callable[[str], None] | None = None
+        """Told of each line that the processes print."""
         asyncio.get_running_loop().add_reader(self._reader, self.drain)
 
     def drain(self) -> None:
@@ -80,7 +83,10 @@ class Output:
 
     def _emit(self, line: bytes) -> None:
         # AWS's Python client separates the lines of one record by carriage returns.
-        self._stream.append(_now_ms(), line.decode("utf-8", "replace"))
+        text = line.decode("utf-8", "replace")
+        self._stream.append(_now_ms(), text)
+        if self.heard is not None:
+            self.heard(text)
 
     def tail(self) -> bytes:
         """The last 4 KB since `forget_tail`."""

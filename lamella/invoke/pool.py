@@ -148,7 +148,13 @@ class Pool:
                 self._waited_for.discard(shelf)
 
     def give_back(self, shelf: Shelf, environment: Environment) -> None:
-        """The invocation is over; the environment serves the next one or waits for it."""
+        """The invocation is answered; the environment serves the next one or waits for it.
+
+        Where extensions are still at work that is when they have done.
+        """
+        if environment.state is EnvironmentState.FINISHING:
+            self._spawn(self._finish(shelf, environment))
+            return
         shelf.gate.leave()
         self._take_back(shelf, environment)
 
@@ -162,6 +168,15 @@ class Pool:
         else:
             shelf.kept.failures = 0
             self._offer(shelf, environment)
+
+    async def _finish(self, shelf: Shelf, environment: Environment) -> None:
+        try:
+            await environment.finish()
+        except Exception:  # the boundary of a task: an environment in an unknown state is ended
+            log.exception("environment %s could not finish", environment.name)
+            self.drop(shelf, environment)
+        else:
+            self.give_back(shelf, environment)
 
     def _offer(self, shelf: Shelf, environment: Environment) -> None:
         while shelf.waiting:

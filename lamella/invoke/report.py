@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import orjson
 
 from lamella.model.invocation import Reply
+from lamella.runtime_api.extensions import Fault
 
 UNHANDLED = "Unhandled"
 
@@ -68,6 +69,15 @@ def report(
     return line + "\n"
 
 
+def init_report(seconds: float, phase: str, error_type: str | None) -> str:
+    """The line of an INIT that failed (``phase``: ``init`` or ``invoke``) or, with no
+    ``error_type``, took too long."""
+    line = f"INIT_REPORT Init Duration: {seconds * 1000:.2f} ms\tPhase: {phase}\t"
+    if error_type is None:
+        return line + "Status: timeout\n"
+    return line + f"Status: error\tError Type: {error_type}\n"
+
+
 def timeout_line(request_id: str, seconds: float, now: datetime) -> str:
     moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     return f"{moment}Z {request_id} Task timed out after {seconds:.2f} seconds\n\n"
@@ -83,6 +93,19 @@ def timed_out(request_id: str, seconds: float) -> Reply:
 def exited(request_id: str, code: int) -> Reply:
     """The answer when the runtime ended before it answered; ``code`` is negative for a signal."""
     return _fault("Runtime.ExitError", f"RequestId: {request_id} Error: {exit_reason(code)}")
+
+
+def extension_failed(request_id: str, fault: Fault, layer: str | None) -> Reply:
+    """The answer when an extension failed; it names the layer version that brought it, if one
+    did, which AWS leaves to be guessed."""
+    return _fault(
+        fault.error_type, f"RequestId: {request_id} Error: {extension_fault(fault, layer)}"
+    )
+
+
+def extension_fault(fault: Fault, layer: str | None) -> str:
+    origin = f" of {layer}" if layer else ""
+    return f"{fault.message} (extension {fault.name}{origin})"
 
 
 def exit_reason(code: int) -> str:

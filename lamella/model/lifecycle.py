@@ -63,6 +63,29 @@ class EnvironmentEvent(StrEnum):
     EXITED = "exited"
 
 
+class ExtensionState(StrEnum):
+    STARTED = "Started"
+    REGISTERED = "Registered"
+    READY = "Ready"
+    RUNNING = "Running"
+    INIT_ERROR = "InitError"
+    EXIT_ERROR = "ExitError"
+    EXITED = "Exited"
+    LAUNCH_ERROR = "LaunchError"
+
+
+class ExtensionEvent(StrEnum):
+    """What an extension does, or meets (``DELIVERED``, ``EXIT``, ``FAULT`` of its launch)."""
+
+    REGISTER = "register"
+    NEXT = "next"
+    DELIVERED = "delivered"
+    INIT_ERROR = "init error"
+    EXIT_ERROR = "exit error"
+    EXIT = "exit"
+    FAULT = "fault"
+
+
 # `next` may be repeated while an invocation runs: the call is idempotent, a client that lost its
 # connection gets the same invocation again. CUT is a response whose connection broke half way.
 RUNTIME: Mapping[tuple[RuntimeState, RuntimeEvent], RuntimeState] = {
@@ -79,6 +102,28 @@ RUNTIME: Mapping[tuple[RuntimeState, RuntimeEvent], RuntimeState] = {
     (RuntimeState.INVOCATION_ERROR_RESPONSE, RuntimeEvent.SENT): RuntimeState.RESPONSE_SENT,
     (RuntimeState.INVOCATION_ERROR_RESPONSE, RuntimeEvent.CUT): RuntimeState.RUNNING,
     (RuntimeState.RESPONSE_SENT, RuntimeEvent.NEXT): RuntimeState.READY,
+}
+
+# An extension may ask again while it is served: the call is idempotent, as the runtime's is.
+EXTENSION: Mapping[tuple[ExtensionState, ExtensionEvent], ExtensionState] = {
+    (ExtensionState.STARTED, ExtensionEvent.REGISTER): ExtensionState.REGISTERED,
+    (ExtensionState.STARTED, ExtensionEvent.FAULT): ExtensionState.LAUNCH_ERROR,
+    (ExtensionState.STARTED, ExtensionEvent.EXIT): ExtensionState.EXITED,
+    (ExtensionState.REGISTERED, ExtensionEvent.NEXT): ExtensionState.READY,
+    (ExtensionState.REGISTERED, ExtensionEvent.INIT_ERROR): ExtensionState.INIT_ERROR,
+    (ExtensionState.REGISTERED, ExtensionEvent.EXIT_ERROR): ExtensionState.EXIT_ERROR,
+    (ExtensionState.REGISTERED, ExtensionEvent.EXIT): ExtensionState.EXITED,
+    (ExtensionState.READY, ExtensionEvent.NEXT): ExtensionState.READY,
+    (ExtensionState.READY, ExtensionEvent.DELIVERED): ExtensionState.RUNNING,
+    (ExtensionState.READY, ExtensionEvent.EXIT_ERROR): ExtensionState.EXIT_ERROR,
+    (ExtensionState.READY, ExtensionEvent.EXIT): ExtensionState.EXITED,
+    (ExtensionState.RUNNING, ExtensionEvent.NEXT): ExtensionState.READY,
+    (ExtensionState.RUNNING, ExtensionEvent.EXIT_ERROR): ExtensionState.EXIT_ERROR,
+    (ExtensionState.RUNNING, ExtensionEvent.EXIT): ExtensionState.EXITED,
+    (ExtensionState.INIT_ERROR, ExtensionEvent.INIT_ERROR): ExtensionState.INIT_ERROR,
+    (ExtensionState.INIT_ERROR, ExtensionEvent.EXIT): ExtensionState.EXITED,
+    (ExtensionState.EXIT_ERROR, ExtensionEvent.EXIT_ERROR): ExtensionState.EXIT_ERROR,
+    (ExtensionState.EXIT_ERROR, ExtensionEvent.EXIT): ExtensionState.EXITED,
 }
 
 # An invocation may come while INIT still runs (init is then part of it), and a failed

@@ -16,23 +16,25 @@ Runtime Interface Emulator sends them.
 from __future__ import annotations
 
 import asyncio
-import binascii
 import logging
 import socket
-from base64 import b64decode
 from collections.abc import Callable
 from typing import Final, cast
 
 import httptools
 
 from lamella.model.invocation import Event, Reply, Sink
-from lamella.model.lifecycle import RuntimeEvent, RuntimeState
+from lamella.model.lifecycle import RuntimeEvent
 from lamella.model.limits import RESPONSE_BYTES, STREAMED_RESPONSE_BYTES
+from lamella.runtime_api import extension_calls, wire
+from lamella.runtime_api.extension_calls import Call
+from lamella.runtime_api.extensions import About, Extensions, Said
 from lamella.runtime_api.runtime import STREAM_TOO_LARGE, TOO_LARGE, TRUNCATED, Runtime
+from lamella.runtime_api.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
-CONNECTIONS: Final = 16
+CONNECTIONS: Final = 64
 MESSAGES: Final = 8
 """Requests that one read may bring: no client asks again before it was answered."""
 # The clients of AWS send causes of errors of up to 1 MiB in a header.
@@ -44,101 +46,30 @@ _PREFIX: Final = b"/2018-06-01/runtime/"
 _NEXT: Final = _PREFIX + b"invocation/next"
 _INVOCATION: Final = _PREFIX + b"invocation/"
 _INIT_ERROR: Final = _PREFIX + b"init/error"
+CALL_BYTES: Final = 65_536
+"""What an extension may send with one call."""
 _ANSWERS: Final = {b"response": RuntimeEvent.RESPONSE, b"error": RuntimeEvent.ERROR}
-_TRANSITIONS: Final = {
-    RuntimeEvent.NEXT: "Ready",
-    RuntimeEvent.RESPONSE: "InvocationResponse",
-    RuntimeEvent.ERROR: "InvocationErrorResponse",
-    RuntimeEvent.INIT_ERROR: "InitError",
-}
-_REASONS: Final = {
-    202: "Accepted",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    413: "Request Entity Too Large",
-    431: "Request Header Fields Too Large",
-}
-
-
-def _response(status: int, body: bytes, content_type: str = "application/json") -> bytes:
-    head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {content_type}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def _error(status: int, error_type: str, message: str) -> bytes:
-    return _response(
-        status, f'{{"errorMessage":"{message}","errorType":"{error_type}"}}\n'.encode()
-    )
-
-
-_ACCEPTED: Final = _response(202, b'{"status":"OK"}\n')
-_UNKNOWN_ID: Final = _error(400, "InvalidRequestID", "Invalid request ID")
-_EXCEEDED: Final = _error(
-    413,
-    "RequestEntityTooLarge",
-    f"Exceeded maximum allowed payload size ({RESPONSE_BYTES} bytes).",
-)
-_NOT_FOUND: Final = _response(404, b"404 page not found\n", "text/plain; charset=utf-8")
-_NOT_ALLOWED: Final = _response(405, b"", "text/plain; charset=utf-8")
-_HEAD_TOO_LARGE: Final = _response(431, b"", "text/plain; charset=utf-8")
-
-
-def _illegal(state: RuntimeState, event: RuntimeEvent) -> bytes:
-    return _error(
-        403,
-        "InvalidStateTransition",
-        f"State transition from {state} to {_TRANSITIONS[event]} failed for runtime. "
-        "Error: State transition is not allowed",
-    )
-
-
-def _header_value(text: str) -> str:
-    """``text`` as one header value: line breaks, which JSON has only between tokens, are blanks."""
-    return text.replace("\r", " ").replace("\n", " ").replace("\0", " ")
-
-
-def _invocation_head(event: Event) -> bytes:
-    lines = (
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-        f"Lambda-Runtime-Aws-Request-Id: {event.request_id}\r\n"
-        f"Lambda-Runtime-Deadline-Ms: {event.deadline_ms}\r\n"
-        f"Lambda-Runtime-Invoked-Function-Arn: {event.function_arn}\r\n"
-        f"Lambda-Runtime-Trace-Id: {_header_value(event.trace_id)}\r\n"
-        f"Content-Length: {len(event.payload)}\r\n"
-    )
-    if event.client_context:
-        lines += f"Lambda-Runtime-Client-Context: {_header_value(event.client_context)}\r\n"
-    if event.cognito_identity:
-        lines += f"Lambda-Runtime-Cognito-Identity: {_header_value(event.cognito_identity)}\r\n"
-    return (lines + "\r\n").encode("utf-8", "replace")
-
-
-def _error_name(value: bytes) -> str:
-    return value[:256].decode("latin-1")
-
-
-def _streamed_error(error_type: bytes, body: bytes) -> Reply:
-    """The error that a streaming response ended with: its body is base64 in a trailer."""
-    try:
-        payload = b64decode(body, validate=True)
-    except (binascii.Error, ValueError):
-        payload = body
-    return Reply(payload, _error_name(error_type))
 
 
 class RuntimeApi:
     """Serves one environment's runtime; make one inside a running event loop.
 
     ``on_idle`` is called each time the runtime asks for ``next`` with nothing left to do.
+    ``extensions`` and ``telemetry`` answer what extensions ask; without them nobody may
+    subscribe or has been started, but those inside the runtime may register.
     """
 
-    def __init__(self, *, on_idle: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        on_idle: Callable[[], None] | None = None,
+        extensions: Extensions | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._on_idle = on_idle
+        nobody = Extensions(About("", "", "", ""), ())
+        self.extensions = nobody if extensions is None else extensions
+        self.telemetry = Telemetry(unreachable) if telemetry is None else telemetry
         self._free = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -204,6 +135,10 @@ class RuntimeApi:
         self._connections.discard(connection)
 
 
+async def unreachable(port: int) -> socket.socket:
+    raise ConnectionError(f"nothing listens on port {port}")
+
+
 class _Connection(asyncio.Protocol):
     """One connection; requests are answered in the order in which they came."""
 
@@ -225,6 +160,8 @@ class _Connection(asyncio.Protocol):
         self._error_body = b""
         self._content_type = b""
         self._streams = False
+        self._fields: dict[bytes, bytes] = {}
+        self._call: Call | None = None
         self._sink: Sink | None = None
         self._expects = False
         self._accepts: RuntimeEvent | None = None
@@ -261,7 +198,7 @@ class _Connection(asyncio.Protocol):
             self.drop()
             return
         if self._unfinished > HEAD_BYTES and not self._closed:
-            self._transport.write(_HEAD_TOO_LARGE)
+            self._transport.write(wire.HEAD_TOO_LARGE)
             self._end()
 
     def pause_writing(self) -> None:
@@ -278,7 +215,7 @@ class _Connection(asyncio.Protocol):
             # It asks again and again without reading what it got.
             self.drop()
             return
-        head = _invocation_head(event)
+        head = wire.invocation_head(event)
         if len(event.payload) <= JOIN_BYTES:
             self._transport.write(head + event.payload)
         else:
@@ -286,6 +223,11 @@ class _Connection(asyncio.Protocol):
             self._transport.write(event.payload)
         if not self._keep_alive:
             self._end()
+
+    def deliver_event(self, said: Said) -> None:
+        self._waiting = False
+        if not self._closed:
+            self._write(wire.answer_of(said))
 
     def drop(self) -> None:
         if self._closed:
@@ -308,7 +250,9 @@ class _Connection(asyncio.Protocol):
         self._accepts = self._sink = None
         self._body = b""
         self._waiting = False
+        self._call = None
         self._runtime.lost(self)
+        self._api.extensions.lost(self)
 
     # The parser
 
@@ -331,6 +275,8 @@ class _Connection(asyncio.Protocol):
             self._content_type = value
         elif size == 37 and name.lower() == b"lambda-runtime-function-response-mode":
             self._streams = value.lower() == b"streaming"
+        elif name[:17].lower() == extension_calls.FIELD:
+            self._fields[name.lower()] = value
         elif size == 6 and name.lower() == b"expect":
             self._expects = value.lower() == b"100-continue"
 
@@ -350,7 +296,8 @@ class _Connection(asyncio.Protocol):
         self._size += len(body)
         if self._sink is not None:
             self._pour(self._sink, body)
-        elif self._accepts is None:
+        elif self._accepts is None and (self._call is None or self._size > CALL_BYTES):
+            self._body = b""
             if self._size > DISCARD_BYTES:
                 self.drop()
         elif self._size > RESPONSE_BYTES:
@@ -384,6 +331,8 @@ class _Connection(asyncio.Protocol):
         self._keep_alive = self._parser.should_keep_alive()
         if self._refusal is not None:
             self._write(self._refusal)
+        elif self._call is not None:
+            self._answer_call(self._call)
         elif self._accepts is None:
             self._next()
         else:
@@ -394,24 +343,43 @@ class _Connection(asyncio.Protocol):
     def _route(self, method: bytes, url: bytes) -> bytes | None:
         """What to refuse the request with, or None; a body is kept only if it is wanted."""
         if url == _NEXT:
-            return None if method == b"GET" else _NOT_ALLOWED
+            return None if method == b"GET" else wire.NOT_ALLOWED
         if url == _INIT_ERROR:
             return self._expect_body(method, RuntimeEvent.INIT_ERROR)
+        if url.startswith(extension_calls.PREFIXES):
+            return self._route_call(method, url)
         if url.startswith(_INVOCATION):
             request_id, _, action = url[len(_INVOCATION) :].partition(b"/")
             event = _ANSWERS.get(action)
             if event is not None:
                 if method == b"POST" and not self._runtime.knows(request_id):
-                    return _UNKNOWN_ID
+                    return wire.UNKNOWN_ID
                 return self._expect_body(method, event)
-        return _NOT_FOUND
+        return wire.NOT_FOUND
+
+    def _route_call(self, method: bytes, url: bytes) -> bytes | None:
+        """The same for what extensions ask."""
+        found = extension_calls.route(method, url, self._fields)
+        if found is None:
+            return wire.NOT_FOUND
+        if isinstance(found, Said):
+            return wire.answer_of(found)
+        self._call = found
+        return None
+
+    def _answer_call(self, call: Call) -> None:
+        body, self._body, self._call = bytes(self._body), b"", None
+        self._waiting = True
+        said = call(self._api.extensions, self._api.telemetry, body, self)
+        if said is not None:
+            self.deliver_event(said)
 
     def _expect_body(self, method: bytes, event: RuntimeEvent) -> bytes | None:
         if method != b"POST":
-            return _NOT_ALLOWED
+            return wire.NOT_ALLOWED
         state = self._runtime.state
         if not self._runtime.begin(event):
-            return _illegal(state, event)
+            return wire.illegal(state, event)
         self._accepts = event
         invoked = self._runtime.event
         if self._streams and event is RuntimeEvent.RESPONSE and invoked and invoked.sink:
@@ -424,30 +392,30 @@ class _Connection(asyncio.Protocol):
         state = self._runtime.state
         if not self._runtime.next(self):
             self._waiting = False
-            self._write(_illegal(state, RuntimeEvent.NEXT))
+            self._write(wire.illegal(state, RuntimeEvent.NEXT))
 
     def _accept(self, event: RuntimeEvent) -> None:
         self._accepts = self._sink = None
         payload = bytes(self._body)
         self._body = b""
         if event is RuntimeEvent.INIT_ERROR:
-            name = _error_name(self._error_type) or "Runtime.Unknown"
+            name = wire.error_name(self._error_type) or "Runtime.Unknown"
             self._runtime.fail_init(Reply(payload, name))
         elif event is RuntimeEvent.ERROR:
-            name = _error_name(self._error_type) or "Function.Unknown"
+            name = wire.error_name(self._error_type) or "Function.Unknown"
             self._runtime.finish(Reply(payload, name))
         elif self._error_type:
-            self._runtime.finish(_streamed_error(self._error_type, self._error_body))
+            self._runtime.finish(wire.streamed_error(self._error_type, self._error_body))
         else:
             self._runtime.finish(Reply(payload))
-        self._write(_ACCEPTED)
+        self._write(wire.ACCEPTED)
 
     def _refuse_size(self) -> None:
         """The caller gets its error now; the rest of the body is read and thrown away."""
         event, self._accepts = self._accepts, None
         sink, self._sink = self._sink, None
         self._body = b""
-        self._refusal = _EXCEEDED
+        self._refusal = wire.EXCEEDED
         if sink is not None:
             self._runtime.finish(STREAM_TOO_LARGE)
         elif event is RuntimeEvent.INIT_ERROR:

@@ -15,6 +15,8 @@ Started as ``python -m lamella.sandbox.keeper DESCRIPTOR FOLDER``.
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import resource
@@ -23,7 +25,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +34,9 @@ from lamella.sandbox import syscalls
 
 MESSAGE_BYTES = 1_048_576
 IP_FREEBIND = 15
+FIRST_GIVEN = 7
+"""Where a box finds the first descriptor that it is given beside its output."""
+BEYOND = 16
 START_SECONDS = 5.0
 """How long bubblewrap may take to its first process: half a millisecond is usual."""
 
@@ -70,6 +75,7 @@ class Keeper:
         self._base = base
         self._exposed: dict[str, str] = {}
         self._boxes: dict[int, str] = {}
+        self._first: dict[str, int] = {}
         self._spares: dict[str, Spare] = {}
         self._filter = b""
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -81,6 +87,8 @@ class Keeper:
             "spare": self._spare,
             "drop": self._drop,
             "start": self._start,
+            "reach": self._reach,
+            "terminate": self._terminate,
         }
 
     def run(self) -> None:
@@ -174,15 +182,15 @@ class Keeper:
         return {}, []
 
     def _start(self, request: Any, descriptors: list[int]) -> tuple[object, list[int]]:
-        """Make one box. Descriptors in: its output. Out: pidfd of its first process
-        and, when asked for, a listening socket in its network namespace."""
-        (output,) = descriptors
+        """Make one box. Descriptors in: its output, then those it gets from `FIRST_GIVEN` on.
+        Out: pidfd of its first process and, when asked for, a listening socket in its network
+        namespace."""
         info, info_in = os.pipe2(os.O_CLOEXEC)
         gate_out, gate = os.pipe2(os.O_CLOEXEC)
         given: list[int] = []
         begun: list[int] = []
         try:
-            child = self._fork(request, output, info_in, gate_out)
+            child = self._fork(request, descriptors, info_in, gate_out)
             begun.append(child)
             os.close(info_in)
             info_in = -1
@@ -191,6 +199,7 @@ class Keeper:
                 raise OSError("bubblewrap ended, or hung, before the box was made")
             begun.append(first)
             self._boxes[child] = request["name"]
+            self._first[request["name"]] = first
             if request["uid"] is None:
                 # Counted in the box's own user namespace, where only the box's processes are.
                 most = request["processes"]
@@ -213,35 +222,60 @@ class Keeper:
             for descriptor in (info, gate_out, gate, *([info_in] if info_in >= 0 else [])):
                 os.close(descriptor)
 
-    def _fork(self, request: Any, output: int, info: int, gate: int) -> int:
+    def _fork(self, request: Any, outputs: list[int], info: int, gate: int) -> int:
         """The process that becomes the box: a spare if the request names one, else a new one."""
         spare = self._spares.pop(request["spare"], None)
         if spare is not None:
             data = json.dumps({**request, "program": self._filter.hex()}).encode()
             # A spare that has ended is no loss: a new process is forked below.
             with spare.channel, contextlib.suppress(OSError):
-                socket.send_fds(spare.channel, [data], [output, info, gate])
+                socket.send_fds(spare.channel, [data], [info, gate, *outputs])
                 return spare.pid
         child = os.fork()
         if child == 0:
             try:
                 _join(request["cgroups"])
             except OSError as error:
-                _give_up(output, error)
-            _become_box(request, self._filter, output, info, gate)
+                _give_up(outputs[0], error)
+            _become_box(request, self._filter, info, gate, outputs)
         return child
 
+    def _reach(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        """A socket in the network namespace of a box that runs, not connected yet."""
+        first = self._first.get(request["name"])
+        if first is None:
+            raise OSError(errno.ESRCH, "the box has ended")
+        with self._inside(first):
+            reaching = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        return {}, [reaching.detach()]
+
+    def _terminate(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        """Ask a box's command to end. Its parent, bubblewrap's own process, ends with it."""
+        first = self._first.get(request["name"])
+        if first is not None:
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{first}/task/{first}/children").read_text()
+                for child in children.split():
+                    os.kill(int(child), signal.SIGTERM)
+        return {}, []
+
     def _listen_inside(self, pid: int, port: int) -> int:
+        with self._inside(pid):
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            # The box may not have brought its loopback interface up yet.
+            listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(64)
+            return listener.detach()
+
+    @contextlib.contextmanager
+    def _inside(self, pid: int) -> Iterator[None]:
+        """In the network namespace of a box's first process, while the block lasts."""
         inside = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             syscalls.setns(inside, syscalls.CLONE_NEWNET)
             try:
-                listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-                # The box may not have brought its loopback interface up yet.
-                listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
-                listener.bind(("127.0.0.1", port))
-                listener.listen(64)
-                return listener.detach()
+                yield
             finally:
                 syscalls.setns(self._network, syscalls.CLONE_NEWNET)
         finally:
@@ -257,6 +291,7 @@ class Keeper:
                 return
             name = self._boxes.pop(pid, None)
             if name is not None:
+                del self._first[name]
                 code = os.waitstatus_to_exitcode(status)
                 message = json.dumps({"exited": name, "status": code}).encode()
                 self._channel.send(message)
@@ -288,18 +323,21 @@ def _wait_as_spare(cgroups: list[str], channel: socket.socket, keepers: socket.s
         signal.set_wakeup_fd(-1)
         keepers.close()
         _join(cgroups)
-        data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 3)
-        if len(descriptors) == 3:
+        data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 8)
+        if len(descriptors) > 2:
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, False)
             request = json.loads(data)
-            _become_box(request, bytes.fromhex(request["program"]), *descriptors)
+            info, gate, *outputs = descriptors
+            _become_box(request, bytes.fromhex(request["program"]), info, gate, outputs)
     finally:
         os._exit(125)
 
 
-def _become_box(request: Any, program: bytes, output: int, info: int, gate: int) -> NoReturn:
+def _become_box(request: Any, program: bytes, info: int, gate: int, outputs: list[int]) -> NoReturn:
     """In a forked child: take the box's limits and user, then become bubblewrap."""
+    output, *given = (_moved_away(each) for each in outputs)
+    info, gate = _moved_away(info), _moved_away(gate)
     try:
         for name, value in request["rlimits"].items():
             kind = getattr(resource, name)
@@ -318,6 +356,8 @@ def _become_box(request: Any, program: bytes, output: int, info: int, gate: int)
         os.dup2(null, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        for place, descriptor in enumerate(given, FIRST_GIVEN):
+            os.dup2(descriptor, place)
         os.set_inheritable(info, True)
         os.set_inheritable(gate, True)
         bubblewrap = request["bubblewrap"]
@@ -333,10 +373,16 @@ def _become_box(request: Any, program: bytes, output: int, info: int, gate: int)
 
 def _in_memory(data: bytes) -> int:
     """A descriptor that reads ``data``; it is inherited."""
-    descriptor = os.memfd_create("box", 0)
+    descriptor = _moved_away(os.memfd_create("box", 0))
+    os.set_inheritable(descriptor, True)
     os.write(descriptor, data)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
+
+
+def _moved_away(descriptor: int) -> int:
+    """A copy beyond the places that the box's own descriptors take."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, BEYOND)
 
 
 def _first_process(info: int) -> int | None:

@@ -184,11 +184,19 @@ class Spawner:
         await self._ask({"do": "drop", "spare": name})
 
     async def box(
-        self, plan: BoxPlan, room: Room, group: Group, output: int, *, spare: str | None = None
+        self,
+        plan: BoxPlan,
+        room: Room,
+        group: Group,
+        output: int,
+        *,
+        spare: str | None = None,
+        given: Sequence[int] = (),
     ) -> Box:
         """Start ``plan``'s process; ``output`` becomes its standard output and error.
 
-        ``spare`` names a spare of the same group to make the box of.
+        ``spare`` names a spare of the same group to make the box of. The descriptors ``given``
+        are its 7, 8 and 9.
 
         Raises SandboxFailed if the box cannot be made.
         """
@@ -215,7 +223,7 @@ class Spawner:
             "rlimits": group.rlimits(plan.limits),
             "processes": plan.limits.processes,
         }
-        _, descriptors = await self._ask(request, [output])
+        _, descriptors = await self._ask(request, [output, *given])
         if len(descriptors) < (1 if plan.listen is None else 2):
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -227,6 +235,22 @@ class Spawner:
         else:
             self._boxes[plan.name] = box
         return box
+
+    async def terminate(self, name: str) -> None:
+        """Send SIGTERM to the command of box ``name``, if it still runs."""
+        await self._ask({"do": "terminate", "name": name})
+
+    async def reach(self, name: str) -> socket.socket:
+        """A TCP socket inside the network of box ``name``, to be connected to its loopback.
+
+        Raises SandboxFailed if the box has ended.
+        """
+        _, descriptors = await self._ask({"do": "reach", "name": name})
+        if not descriptors:
+            raise SandboxFailed("The server has no file descriptors left; raise `ulimit -n`.")
+        made = socket.socket(fileno=descriptors[0])
+        made.setblocking(False)
+        return made
 
     async def close(self) -> None:
         """Kill every box and end the keeper; when this returns nothing of them is left."""
