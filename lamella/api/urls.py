@@ -165,7 +165,7 @@ class UrlFront:
         )
         if url.invoke_mode == RESPONSE_STREAM:
             return await self._stream(invoke, head=asking.request.method == "HEAD")
-        return whole(await invoke())
+        return await whole(await invoke())
 
     async def _admit(self, known: Known, asking: Asking, content: bytes) -> Signer | None:
         """Who signed a request that must be signed. Raises AccessDenied and what `Identify` does."""
@@ -194,7 +194,7 @@ class UrlFront:
 
         streaming = await self._streams.start(run)
         if not streaming.streamed:
-            return whole(streaming.outcome)
+            return await whole(streaming.outcome)
         parts = streaming.parts()
         try:
             answer = await begin(streaming, parts)
@@ -213,8 +213,7 @@ async def begin(streaming: Streaming, parts: Parts) -> UrlAnswer:
         first = await anext(parts, b"")
         if not first and streaming.outcome.function_error is not None:
             raise Malformed("The function failed before it wrote anything.")
-        content_type = streaming.content_type.encode("latin-1")
-        return UrlAnswer(200, [(b"content-type", content_type)], first)
+        return UrlAnswer(200, [url_answer.header("content-type", streaming.content_type)], first)
     data = b""
     while url_answer.PRELUDE_END not in data:
         if len(data) > url_answer.PRELUDE_BYTES:
@@ -238,11 +237,14 @@ async def rest(streaming: Streaming, first: bytes, parts: Parts) -> Parts:
             raise BrokenOff
 
 
-def whole(outcome: Outcome) -> Response:
+async def whole(outcome: Outcome) -> Response:
     """The answer of a function that does not stream. Raises Malformed."""
     if outcome.function_error is not None:
         return failed()
-    answer = url_answer.read(outcome.payload)
+    if len(outcome.payload) <= ON_LOOP_BYTES:
+        answer = url_answer.read(outcome.payload)
+    else:
+        answer = await asyncio.to_thread(url_answer.read, outcome.payload)
     return Response(answer.status, answer.headers, answer.body)
 
 

@@ -86,8 +86,8 @@ def _head(result: Mapping[str, Any], default_type: str) -> tuple[int, list[Heade
     cookies = result.get("cookies")
     if not isinstance(headers, dict) or not isinstance(cookies, list | None):
         raise Malformed("Headers are an object, and cookies a list.")
-    sent = [_header(name, value) for name, value in headers.items() if name.lower() not in _DROPPED]
-    sent += [_header("set-cookie", cookie) for cookie in cookies or ()]
+    sent = [header(name, value) for name, value in headers.items() if name.lower() not in _DROPPED]
+    sent += [header("set-cookie", cookie) for cookie in cookies or ()]
     if not any(name == b"content-type" for name, _ in sent):
         sent.append((b"content-type", default_type.encode()))
     return _status(result["statusCode"]), sent
@@ -101,7 +101,8 @@ def _status(value: Any) -> int:
     return value
 
 
-def _header(name: str, value: Any) -> Header:
+def header(name: str, value: Any) -> Header:
+    """A header that can be sent, under the name it is sent by. Raises Malformed."""
     if isinstance(value, bool):
         value = "true" if value else "false"
     if not isinstance(value, str | int | float):
