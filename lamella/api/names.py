@@ -75,9 +75,12 @@ def layer(caller: Caller, text: str) -> arn.LayerArn:
     """Resolve a LayerName: a bare name is one of the caller's account and region.
 
     The account of an ARN is left as it is: policies decide about it. Raises ResourceNotFound for
-    another region.
+    another region, and for the ARN of what is no layer of an account.
     """
-    named = arn.parse_layer(text) or arn.LayerArn(caller.region, caller.account, text, None)
+    named = arn.parse_layer(text)
+    if named is None and ":" in text:
+        raise ResourceNotFound("The resource you requested does not exist.")
+    named = named or arn.LayerArn(caller.region, caller.account, text, None)
     if named.region != caller.region:
         raise ResourceNotFound(
             f"Layers from '{named.region}' are not reachable in this region ('{caller.region}')"

@@ -36,7 +36,8 @@ def main(requests: int = REQUESTS) -> int:
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(series.counts.items()))
     statuses = ", ".join(f"{count} of {code}" for code, count in sorted(series.statuses.items()))
     print(f"{counts}; answers: {statuses}; {time.monotonic() - started:.0f} s")
-    for each in series.broken[:SHOWN]:
+    first_of_a_kind = {(each.operation, each.why): each for each in reversed(series.broken)}
+    for each in list(first_of_a_kind.values())[:SHOWN]:
         print(each)
     print(f"{len(series.broken)} answers against the law, seed {seed}")
     return 1 if series.broken else 0

@@ -99,5 +99,8 @@ def test_a_layer_is_named_bare_or_by_arn() -> None:
         None,
     )
     assert names.layer(CALLER, arn).account == "111111111111"
+    assert names.layer(CALLER, arn.replace("arn:aws:", "arn::")).account == "111111111111"
+    with pytest.raises(ResourceNotFound, match="The resource you requested does not exist"):
+        names.layer(CALLER, "arn:aws:lambda:::awslayer:AmazonLinux1803")
     with pytest.raises(ResourceNotFound):
         names.layer(CALLER, arn.replace("eu-west-1", "us-east-2"))
