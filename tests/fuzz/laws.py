@@ -78,8 +78,8 @@ def any_answer(
     """
     if answer.status < 400:
         return None
-    if answer.status == 400 and answer.headers.get("content-type", "").startswith(NOT_AWS):
-        return None  # it was not HTTP, and never got to an operation
+    if _was_not_http(answer):
+        return None
     if "x-amzn-requestid" not in answer.headers:
         return "no request id"
     if head:
@@ -100,6 +100,20 @@ def _foreseen(
         named = refused is None or (operation in refused and operation in message)
         return code == "NotImplementedException" and named
     return answer.status == 502 and code == "InvalidRuntimeException"
+
+
+def of_url(answer: Answer) -> str | None:
+    """The law of function URLs: a function's answer, or an error in the form that URLs have."""
+    if answer.status in (500, 503, 504):
+        return "a fault of the server"
+    known = "x-amzn-requestid" in answer.headers or _was_not_http(answer)
+    return None if known else "no request id"
+
+
+def _was_not_http(answer: Answer) -> bool:
+    """Whether the request was none at all, and never got to an operation."""
+    text = answer.headers.get("content-type", "").startswith(NOT_AWS)
+    return answer.status == 400 and text
 
 
 def valid(answer: Answer) -> str | None:

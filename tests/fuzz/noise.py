@@ -98,6 +98,20 @@ def disturbed(sent: Sent, random: Random) -> Sent:
     return sent
 
 
+def to_url(path: str, random: Random) -> Sent:
+    """A request to the function URL whose path is ``path``, disturbed or not."""
+    segments = [random.choice((*SEGMENTS, "a", "b")) for _ in range(random.randint(0, 3))]
+    headers = [each for each in HEADERS if each[0] not in ("Host", "Upgrade", "Connection")]
+    cookies = ("Cookie", random.choice(("a=b", "a=b; c=d", ";;", "\xe9=\xff", "a" * 5_000)))
+    sent = Sent(
+        random.choice(METHODS),
+        path + "/".join(segments) + "?" + random.choice(QUERIES),
+        (*random.sample(headers, 3), cookies),
+        random.choice(BODIES),
+    )
+    return disturbed(sent, random) if random.random() < 0.3 else sent
+
+
 def _method(sent: Sent, random: Random) -> Sent:
     return replace(sent, method=random.choice(METHODS))
 

@@ -1,7 +1,8 @@
 """Requests made up from the model of every operation, sent to a server, and the law of its answers.
 
 Three kinds take turns: *valid* ones hold every constraint, *invalid* ones break exactly one, and
-*noise* is a real request with parts of it replaced by anything. One seed gives one series.
+*noise* is a real request with parts of it replaced by anything; now and then one goes to the URL
+of a function. One seed gives one series.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any
 
 from tests.fuzz import laws
 from tests.fuzz.faults import Breaker, Fault, sendable
-from tests.fuzz.noise import disturbed
+from tests.fuzz.noise import disturbed, to_url
 from tests.fuzz.services import Service, operations, services
 from tests.fuzz.values import Maker
 from tests.fuzz.wire import Answer, Client, Sent
 from tests.fuzz.world import BASES, World
 
+URLS = "/lambda-url/"
+URL_SHARE = 0.04
 KINDS = ("valid", "invalid", "noise")
 RENEWED_EVERY = 40
 SHOWN = 1_500
@@ -80,7 +83,7 @@ class Series:
         yield requests
 
     def _one(self, number: int, service: Service, name: str, maker: Maker, client: Client) -> None:
-        kind = maker.random.choice(KINDS)
+        kind = "url" if maker.random.random() < URL_SHARE else maker.random.choice(KINDS)
         sent, fault = made(kind, service, name, maker)
         if kind == "invalid" and fault is None:
             kind = "valid"
@@ -102,6 +105,8 @@ class Series:
 
 def made(kind: str, service: Service, name: str, maker: Maker) -> tuple[Sent, Fault | None]:
     """A request of a kind; the fault of an invalid one, if the operation can have any."""
+    if kind == "url":
+        return to_url(str(maker.samples["FunctionUrl"][0]), maker.random), None
     operation = service.model.operation_model(name)
     shape = operation.input_shape
     params = maker.members(shape) if shape is not None else {}
@@ -122,10 +127,17 @@ def _can_be_sent(shape: Any, name: str, value: Any) -> bool:
     return location == "uri" or sendable(value, location)
 
 
+def is_for_url(sent: Sent) -> bool:
+    named = any(name.lower() == "host" and ".lambda-url." in value for name, value in sent.headers)
+    return named or sent.target.startswith(URLS)
+
+
 def judged(
     kind: str, service: Service, name: str, sent: Sent, answer: Answer, fault: Fault | None
 ) -> str | None:
     """What is wrong with an answer, or None."""
+    if kind == "url" or is_for_url(sent):
+        return laws.of_url(answer)
     if kind == "noise":
         return laws.any_answer(answer, head=sent.method == "HEAD")
     why = laws.any_answer(answer, name, refused=service.refused)

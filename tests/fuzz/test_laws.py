@@ -121,3 +121,11 @@ def test_errors_are_those_that_the_model_has() -> None:
     assert laws.documented(error(400, "ValidationException", "no"), operation) is None
     assert laws.documented(error(412, "PreconditionFailedException", "no"), operation) is not None
     assert laws.documented(Answer(200), operation) is None
+
+
+def test_urls_answer_what_their_function_does() -> None:
+    mine = {"x-amzn-requestid": "r"}
+    assert laws.of_url(Answer(502, mine, b"Internal Server Error")) is None
+    assert laws.of_url(Answer(403, mine, b'{"Message":null}')) is None
+    assert laws.of_url(Answer(500, mine)) == "a fault of the server"
+    assert laws.of_url(Answer(200)) == "no request id"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -65,7 +66,15 @@ class World:
             policy=self._kept("policy", self._policy, self._has_policy),
         )
         self._permissions(made.layer)
-        return {**samples(made), **beside(made)}
+        return {**samples(made), **beside(made), "FunctionUrl": [self._url()]}
+
+    def _url(self) -> str:
+        """The path of the first function's URL."""
+        named = {"FunctionName": FUNCTIONS[0]}
+        _done(lambda: self._lambda.create_function_url_config(**named, AuthType="NONE"))
+        if not _done(lambda: self._lambda.get_function_url_config(**named)):
+            return "/lambda-url/none/"
+        return urlsplit(str(self._lambda.get_function_url_config(**named)["FunctionUrl"])).path
 
     def _permissions(self, layer: str) -> None:
         _done(
@@ -74,6 +83,15 @@ class World:
                 StatementId="one",
                 Action="lambda:InvokeFunction",
                 Principal="*",
+            )
+        )
+        _done(
+            lambda: self._lambda.add_permission(
+                FunctionName=FUNCTIONS[0],
+                StatementId="url",
+                Action="lambda:InvokeFunctionUrl",
+                Principal="*",
+                FunctionUrlAuthType="NONE",
             )
         )
         name, _, version = layer.rpartition(":")
