@@ -39,7 +39,7 @@ NO_LEVEL_OF_TEXT = (
 NOT_SERVED = {
     "AcceleratorConfig": "environments have no accelerators",
     "CapacityProviderConfig": "functions run on the machine of this server",
-    "DurableConfig": "durable executions are not built yet",
+    "DurableConfig": "durable executions are not built",
     "FileSystemConfigs": "environments have no network file systems; data that is only read can "
     "come in a layer, and /tmp can be written",
     "ImageConfig": "it is for functions with PackageType Image",
