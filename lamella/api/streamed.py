@@ -59,6 +59,9 @@ async def _send_parts(parts: Parts, receive: Receive, send: Send) -> bool:
     try:
         await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
         return sending.done() and sending.result()
+    except asyncio.CancelledError:
+        # The server stops while the client reads on, or does not: its answer is cut off.
+        return False
     finally:
         gone.cancel()
         sending.cancel()
