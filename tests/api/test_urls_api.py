@@ -183,3 +183,23 @@ def test_what_the_model_forbids(cloud: Cloud, function: str, sent: dict[str, Any
     request = {"FunctionName": function, "AuthType": "NONE", **sent}
     status, code, _ = refusal(cloud.client.create_function_url_config, **request)
     assert (status, code) == (400, "ValidationException")
+
+
+def test_another_account_is_shown_a_url_where_the_policy_says_so(
+    cloud: Cloud, function: str
+) -> None:
+    created = create(cloud, function)
+    other = Cloud(cloud.endpoint, account="111122223333")
+    asked = {"FunctionName": arn(function)}
+    status, code, _ = refusal(other.client.get_function_url_config, **asked)
+    assert (status, code) == (403, "AccessDeniedException")
+    cloud.client.add_permission(
+        FunctionName=function,
+        StatementId="other",
+        Action="lambda:GetFunctionUrlConfig",
+        Principal="111122223333",
+    )
+    assert (
+        body(other.client.get_function_url_config(**asked))["FunctionUrl"]
+        == (created["FunctionUrl"])
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from lamella.api import names
 from lamella.api.caller import Caller
 from lamella.api.services import Services
+from lamella.api.sharing import acting
 from lamella.api.urls import address
 from lamella.model.url import FunctionUrl
 
@@ -19,34 +20,34 @@ PAGE = 50
 def create_function_url_config(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    where, qualifier = _where(caller, request, "CreateFunctionUrlConfig")
+    where, qualifier = _where(services, caller, request, "CreateFunctionUrlConfig")
     shown = _shown(caller, services.urls.create(where, qualifier, request))
     return {name: value for name, value in shown.items() if name != "LastModifiedTime"}
 
 
 def get_function_url_config(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
-    where, qualifier = _where(caller, request, "GetFunctionUrlConfig")
+    where, qualifier = _where(services, caller, request, "GetFunctionUrlConfig")
     return _shown(caller, services.urls.get(where, qualifier))
 
 
 def update_function_url_config(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    where, qualifier = _where(caller, request, "UpdateFunctionUrlConfig")
+    where, qualifier = _where(services, caller, request, "UpdateFunctionUrlConfig")
     return _shown(caller, services.urls.update(where, qualifier, request))
 
 
 def delete_function_url_config(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    services.urls.delete(*_where(caller, request, "DeleteFunctionUrlConfig"))
+    services.urls.delete(*_where(services, caller, request, "DeleteFunctionUrlConfig"))
     return {}
 
 
 def list_function_url_configs(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    where, _ = _where(caller, request, "ListFunctionUrlConfigs")
+    where, _ = _where(services, caller, request, "ListFunctionUrlConfigs")
     after, limit = request.get("Marker") or None, request.get("MaxItems", PAGE)
     page = services.urls.page(where, after=after, limit=limit)
     return {
@@ -56,8 +57,9 @@ def list_function_url_configs(
 
 
 def _where(
-    caller: Caller, request: Request, action: str
+    services: Services, caller: Caller, request: Request, action: str
 ) -> tuple[tuple[str, str, str], str | None]:
+    caller = acting(services, caller, request, action)
     ref = names.function(caller, request["FunctionName"], request.get("Qualifier"), action=action)
     return (caller.account, caller.region, ref.name), ref.qualifier
 
