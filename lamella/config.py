@@ -231,6 +231,13 @@ class Settings:
         metavar="COUNT",
         unit="invocations",
     )
+    event_retry_seconds: float = _setting(
+        "How long an asynchronous event waits before its first retry; the second waits twice as long.",
+        _seconds,
+        60.0,
+        metavar="SECONDS",
+        unit="seconds",
+    )
     idle_seconds: float = _setting(
         "How long an environment stays warm without an invocation.",
         _seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +25,20 @@ class File:
 
 
 class Pages:
-    """Answers to GET and HEAD of what is no operation."""
+    """Answers to GET and HEAD of what is no operation.
 
-    def __init__(self, metrics: RequestMetrics, links: Links, blobs: Blobs) -> None:
+    ``look`` is called, in a thread, before metrics are read.
+    """
+
+    def __init__(
+        self,
+        metrics: RequestMetrics,
+        links: Links,
+        blobs: Blobs,
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
         self._metrics = metrics
+        self._look = look
         self._links = links
         self._blobs = blobs
 
@@ -45,6 +55,7 @@ class Pages:
         if path == "/healthz":
             return "healthz", Response(200, [(b"content-type", b"text/plain")], b"ok\n")
         if path == METRICS:
+            await asyncio.to_thread(self._look)
             page = self._metrics.page()
             return "metrics", Response(200, [(b"content-type", CONTENT_TYPE)], page)
         if path.startswith(PREFIX):

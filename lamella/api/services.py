@@ -12,6 +12,7 @@ from lamella.api.known_urls import KnownUrls
 from lamella.api.links import Links
 from lamella.functions.aliases import Aliases
 from lamella.functions.concurrency import Concurrency
+from lamella.functions.event_invoke import EventInvokeConfigs
 from lamella.functions.mappings import Mappings
 from lamella.functions.permissions import Permissions
 from lamella.functions.provisioned import Provisioned
@@ -19,6 +20,7 @@ from lamella.functions.urls import Urls
 from lamella.functions.workshop import Workshop
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.grants import Grants
+from lamella.invoke.queue import Queue
 from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
 from lamella.layers.policy import Policies
@@ -42,6 +44,8 @@ class Services:
     permissions: Permissions
     grants: Grants
     provisioned: Provisioned
+    event_invoke: EventInvokeConfigs
+    queue: Queue
     mappings: Mappings
     sources: Sources
     sessions: Sessions

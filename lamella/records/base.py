@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from lamella.model.document import Document, DocumentKey, Kind
+from lamella.model.event import QueuedEvent, Settled
 from lamella.model.function import Function
 from lamella.model.layer import LayerPolicy, LayerVersion
 
@@ -24,6 +25,21 @@ class Page(Generic[Row]):
 
     rows: tuple[Row, ...]
     next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many events there have been and what has become of them; ``lost`` is always 0."""
+
+    accepted: int
+    waiting: int
+    leased: int
+    settled: Mapping[Settled, int]
+
+    @property
+    def lost(self) -> int:
+        """Accepted events that are neither there nor settled (below 0: settled twice)."""
+        return self.accepted - self.waiting - self.leased - sum(self.settled.values())
 
 
 class Records(Protocol):
@@ -228,6 +244,51 @@ class Records(Protocol):
 
     def all_documents(self, kind: Kind) -> tuple[Document, ...]:
         """Those of every account and region, in order."""
+        ...
+
+    # events
+
+    def add_events(self, accepted: Sequence[QueuedEvent]) -> None:
+        """Accept events: they are there, or settled, from now on."""
+        ...
+
+    def lease_events(
+        self,
+        now: float,
+        until: float,
+        *,
+        limit: int,
+        each: int,
+        busy: Collection[tuple[str, str, str]],
+    ) -> tuple[QueuedEvent, ...]:
+        """Take up to ``limit`` events that are due, no more than ``each`` of one function and none
+        of the functions ``busy``; nobody else gets them before ``until``. Oldest due first."""
+        ...
+
+    def release_events(self, now: float) -> int:
+        """End every lease, as those who held them are gone; how many there were."""
+        ...
+
+    def put_back_event(self, event: QueuedEvent) -> bool:
+        """Give a leased event back, due when it says. False if it is settled."""
+        ...
+
+    def keep_delivery(self, event: QueuedEvent) -> bool:
+        """Keep what of a leased event is to be delivered, under the same lease. False if it is
+        settled."""
+        ...
+
+    def settle_event(
+        self, identifier: str, how: Settled, followers: Sequence[QueuedEvent] = ()
+    ) -> bool:
+        """End an event, and accept its ``followers`` with that. False if it was settled before:
+        then nothing is done."""
+        ...
+
+    def backlog(self) -> Backlog: ...
+
+    def next_event_due(self) -> float | None:
+        """When the first event that nobody holds is due."""
         ...
 
     # bytes

@@ -6,7 +6,7 @@ Owns transactions. The statements are in ``sql_layers``, ``sql_functions`` and `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from lamella.model.document import Document, DocumentKey, Kind
+from lamella.model.event import QueuedEvent, Settled
 from lamella.model.function import Function
 from lamella.model.layer import LayerPolicy, LayerVersion
-from lamella.records import sql_documents, sql_functions, sql_layers
-from lamella.records.base import Page
+from lamella.records import sql_documents, sql_events, sql_functions, sql_layers
+from lamella.records.base import Backlog, Page
 from lamella.records.tables import blob_references
 
 # the execution option by which an engine knows that a transaction is going to write
@@ -233,6 +234,50 @@ class SqlRecords:
     def all_documents(self, kind: Kind) -> tuple[Document, ...]:
         with self._read() as connection:
             return sql_documents.everywhere(connection, kind)
+
+    # events
+
+    def add_events(self, accepted: Sequence[QueuedEvent]) -> None:
+        with self._write() as connection:
+            sql_events.add(connection, accepted)
+
+    def lease_events(
+        self,
+        now: float,
+        until: float,
+        *,
+        limit: int,
+        each: int,
+        busy: Collection[tuple[str, str, str]],
+    ) -> tuple[QueuedEvent, ...]:
+        with self._write() as connection:
+            return sql_events.lease(connection, now, until, limit, each, busy)
+
+    def release_events(self, now: float) -> int:
+        with self._write() as connection:
+            return sql_events.release(connection, now)
+
+    def put_back_event(self, event: QueuedEvent) -> bool:
+        with self._write() as connection:
+            return sql_events.put_back(connection, event)
+
+    def keep_delivery(self, event: QueuedEvent) -> bool:
+        with self._write() as connection:
+            return sql_events.keep_delivery(connection, event)
+
+    def settle_event(
+        self, identifier: str, how: Settled, followers: Sequence[QueuedEvent] = ()
+    ) -> bool:
+        with self._write() as connection:
+            return sql_events.settle(connection, identifier, how, followers)
+
+    def backlog(self) -> Backlog:
+        with self._read() as connection:
+            return sql_events.backlog(connection)
+
+    def next_event_due(self) -> float | None:
+        with self._read() as connection:
+            return sql_events.next_due(connection)
 
     # bytes
 

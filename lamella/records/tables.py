@@ -128,3 +128,32 @@ documents = sa.Table(
     sa.Column("value", sa.JSON, nullable=False),
     sa.Index("documents_by_handle", "kind", "handle", unique=True),
 )
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(12), nullable=False),
+    sa.Column("region", sa.String(32), nullable=False),
+    sa.Column("name", sa.String(140), nullable=False),
+    sa.Column("qualifier", sa.String(140)),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("trace_id", sa.Text),
+    sa.Column("client_context", sa.Text),
+    sa.Column("accepted", sa.Float, nullable=False),
+    # a leased event is due again when its lease is over
+    sa.Column("due", sa.Float, nullable=False),
+    sa.Column("leased", sa.Boolean, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("pauses", sa.Integer, nullable=False),
+    sa.Column("delivery", sa.JSON(none_as_null=True)),
+    sa.Index("events_by_due", "due"),
+)
+
+event_counts = sa.Table(
+    "event_counts",
+    metadata,
+    # "accepted", or how events were settled
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("total", sa.BigInteger, nullable=False),
+)

@@ -30,6 +30,7 @@ from lamella.api.admission_metrics import AdmissionMetrics
 from lamella.api.app import App, new_request_id
 from lamella.api.auth import Auth
 from lamella.api.contract import Contract
+from lamella.api.event_metrics import EventMetrics
 from lamella.api.known_urls import KnownUrls
 from lamella.api.metrics import RequestMetrics
 from lamella.api.pages import Pages
@@ -41,6 +42,7 @@ from lamella.config import Settings
 from lamella.errors import HostError, RuntimeMissing
 from lamella.functions.aliases import Aliases
 from lamella.functions.concurrency import Concurrency, Shares
+from lamella.functions.event_invoke import EventInvokeConfigs
 from lamella.functions.mappings import Mappings
 from lamella.functions.permissions import Permissions
 from lamella.functions.provisioned import Provisioned, everywhere, plan
@@ -50,6 +52,7 @@ from lamella.functions.workshop import Workshop
 from lamella.invoke.admission import Admission
 from lamella.invoke.aws import AwsClients
 from lamella.invoke.compile import BoxRunner
+from lamella.invoke.destinations import Senders
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.environment import Environment, Ground
 from lamella.invoke.furnish import Furnisher
@@ -58,6 +61,7 @@ from lamella.invoke.memory import MemoryWatch
 from lamella.invoke.poller import Invoke
 from lamella.invoke.pool import Pool
 from lamella.invoke.provision import Provisioner
+from lamella.invoke.queue import Queue, Run
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
@@ -71,6 +75,7 @@ from lamella.layers.publish import Publishing
 from lamella.layers.s3_source import S3Source
 from lamella.layers.trees import Trees
 from lamella.logs.append import LogStreams
+from lamella.model.event import QueuedEvent
 from lamella.model.function import Function
 from lamella.model.invocation import Outcome
 from lamella.model.limits import UNZIPPED_BYTES
@@ -229,7 +234,16 @@ class Server:
         for where in await asyncio.to_thread(everywhere, records):
             provisioner.changed(where)
 
-        sources = Sources(AwsClients(settings.aws_endpoint), batches_to(dispatcher))
+        clients = AwsClients(settings.aws_endpoint)
+        queue = Queue(
+            records,
+            events_to(dispatcher),
+            Senders(clients),
+            retry_seconds=settings.event_retry_seconds,
+        )
+        stack.push_async_callback(queue.close)
+        await queue.start()
+        sources = Sources(clients, batches_to(dispatcher))
         stack.push_async_callback(sources.close)
         mappings = Mappings(
             records=records,
@@ -266,6 +280,8 @@ class Server:
             permissions=permissions,
             grants=grants,
             provisioned=provisioned,
+            event_invoke=EventInvokeConfigs(records, utc_now),
+            queue=queue,
             mappings=mappings,
             sources=sources,
             sessions=sessions,
@@ -275,6 +291,7 @@ class Server:
         )
 
         def abort() -> None:
+            queue.stop()
             pool.abort()
             readying.abort()
             runner.abort()
@@ -340,13 +357,14 @@ def application(
     collectors = CollectorRegistry()
     metrics = RequestMetrics(collectors)
     AdmissionMetrics(collectors, services.dispatcher.admission)
+    events = EventMetrics(collectors, services.workshop.records.backlog)
     return App(
         contract=contract,
         served=registry(contract.operations, modules()),
         neighbours=neighbourhood.Neighbourhood(neighbourhood.modules()),
         services=services,
         auth=auth,
-        pages=Pages(metrics, signed, blobs),
+        pages=Pages(metrics, signed, blobs, events.look),
         access=AccessLog(sys.stderr, settings.log_format),
         metrics=metrics,
         urls=UrlFront(services.known_urls, services.dispatcher, services.streams, contract.error),
@@ -361,6 +379,22 @@ def clean(
     gone += collecting.collect_all()
     if gone:
         log.info("removed %d leftovers of an earlier server", gone)
+
+
+def events_to(dispatcher: Dispatcher) -> Run:
+    """How the queue invokes."""
+
+    async def run(event: QueuedEvent) -> Outcome:
+        return await dispatcher.invoke(
+            *event.function,
+            event.qualifier,
+            event.payload,
+            request_id=event.id,
+            client_context=event.client_context,
+            trace_id=event.trace_id,
+        )
+
+    return run
 
 
 def batches_to(dispatcher: Dispatcher) -> Invoke:

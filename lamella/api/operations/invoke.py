@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
@@ -13,23 +14,21 @@ from lamella.api.caller import Caller
 from lamella.api.eventstream import Events
 from lamella.api.services import Services
 from lamella.api.sharing import acting_on_loop
-from lamella.errors import InvalidParameterValue, NotBuilt
+from lamella.errors import InvalidParameterValue, RequestTooLarge
+from lamella.invoke.dispatch import check_payload
 from lamella.invoke.stream import Streaming
+from lamella.model import limits
+from lamella.model.event import QueuedEvent
 from lamella.model.invocation import Outcome, Sink
 
 UNNAMED_ERROR = "Function.Unknown"
 """The type of an error whose runtime, like AWS's own for Python, names it in the body alone."""
 
-EVENT = (
-    "Invoke with InvocationType Event is not built yet: docs/api-coverage.md lists what is. "
-    "Use RequestResponse."
-)
-
 
 async def invoke(
     services: Services, caller: Caller, request: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Invoke, synchronously or as a dry run.
+    """Invoke: wait for the answer, accept an event, or as a dry run.
 
     Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
     """
@@ -41,7 +40,10 @@ async def invoke(
     where = (caller.account, caller.region, ref.name, ref.qualifier)
     kind = request.get("InvocationType", "RequestResponse")
     if kind == "Event":
-        raise NotBuilt(EVENT)
+        context = _client_context(request.get("ClientContext"))
+        payload = request.get("Payload", b"")
+        await _accept(services, caller, where, payload, context)
+        return {"StatusCode": 202}
     if kind == "DryRun":
         await services.dispatcher.check(*where)
         return {"StatusCode": 204}
@@ -63,6 +65,21 @@ async def invoke(
     }
 
 
+async def invoke_async(
+    services: Services, caller: Caller, request: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The older way to invoke asynchronously, with a quarter of the payload.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/api/API_InvokeAsync.html
+    """
+    caller = await acting_on_loop(services, caller, request, "InvokeAsync")
+    ref = names.function(caller, request["FunctionName"], action="InvokeAsync")
+    where = (caller.account, caller.region, ref.name, ref.qualifier)
+    payload = request.get("InvokeArgs", b"")
+    await _accept(services, caller, where, payload, None, limit=limits.INVOKE_ASYNC_BYTES)
+    return {"Status": 202}
+
+
 async def invoke_with_response_stream(
     services: Services, caller: Caller, request: Mapping[str, Any]
 ) -> Mapping[str, Any]:
@@ -77,6 +94,41 @@ async def invoke_with_response_stream(
         return {"StatusCode": 204}
     streaming = await services.streams.start(partial(_invoke, services, caller, request))
     return {"ExecutedVersion": streaming.version, "EventStream": _events(streaming)}
+
+
+async def _accept(
+    services: Services,
+    caller: Caller,
+    where: tuple[str, str, str, str | None],
+    payload: bytes,
+    client_context: str | None,
+    *,
+    limit: int = limits.EVENT_BYTES,
+) -> None:
+    """Keep an event for the function; it is durable when this returns."""
+    if len(payload) > limit:
+        raise RequestTooLarge(
+            f"{len(payload)} byte payload is too large for the Event invocation type "
+            f"(limit {limit} bytes)"
+        )
+    await check_payload(payload)
+    await services.dispatcher.check(*where)
+    account, region, name, qualifier = where
+    now = time.time()
+    await services.queue.accept(
+        QueuedEvent(
+            id=caller.request_id,
+            account=account,
+            region=region,
+            name=name,
+            qualifier=qualifier,
+            payload=payload or b"{}",
+            trace_id=caller.trace_id,
+            client_context=client_context,
+            accepted=now,
+            due=now,
+        )
+    )
 
 
 def _check_served(request: Mapping[str, Any]) -> None:
