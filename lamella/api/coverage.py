@@ -41,14 +41,18 @@ class Reach(StrEnum):
     BUILT = "built"
     STORED = "stored"
     REFUSED = "refused"
-    MISSING = "501, not built yet"
 
 
 def reach(operation: str, built: Collection[str]) -> Reach:
-    """``built`` are the operations that a function serves."""
-    if operation in built:
-        return Reach.STORED if operation in STORED else Reach.BUILT
-    return Reach.REFUSED if operation in REFUSED else Reach.MISSING
+    """``built`` are the operations that a function serves.
+
+    ValueError for an operation that is neither served nor refused, or both.
+    """
+    if (operation in built) == (operation in REFUSED):
+        raise ValueError(f"{operation} must be either served or refused")
+    if operation in REFUSED:
+        return Reach.REFUSED
+    return Reach.STORED if operation in STORED else Reach.BUILT
 
 
 def page(contract: Contract, built: Collection[str]) -> str:

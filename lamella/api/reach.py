@@ -71,5 +71,5 @@ def why_not(operation: str) -> str:
     """What a caller is told of an operation that no function serves."""
     reason = REFUSED.get(operation)
     if reason is None:
-        return f"{operation} is not built yet: {COVERAGE_PAGE} lists what is."
+        return f"{operation} is not served: {COVERAGE_PAGE} lists what is."
     return f"{operation} is not served: {reason}. {COVERAGE_PAGE} lists what is."

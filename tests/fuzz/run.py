@@ -113,6 +113,9 @@ def made(kind: str, service: Service, name: str, maker: Maker) -> tuple[Sent, Fa
     if maker.random.random() < 0.7:
         params |= copy.deepcopy(dict(BASES.get(name, {})))
     params = {name: value for name, value in params.items() if _can_be_sent(shape, name, value)}
+    payload = str(shape.serialization.get("payload")) if shape is not None else ""
+    if params.get(payload) == b"":
+        params[payload] = b"{}"  # an empty body is none at all
     fault = (
         Breaker(maker, service.typed).fault(shape, params) if kind == "invalid" and shape else None
     )

@@ -12,7 +12,7 @@ from botocore.model import ServiceModel
 
 from lamella.api import neighbourhood
 from lamella.api.reach import REFUSED
-from lamella.api.registry import modules, registry
+from lamella.api.registry import registry
 from tests.fuzz import wire
 from tests.fuzz.values import SCALARS, TYPES
 from tests.fuzz.wire import Header, Sent
@@ -69,17 +69,9 @@ def operations(found: list[Service], random: Random) -> list[Asked]:
     chosen: list[Asked] = []
     for service in found:
         served = set(service.model.operation_names) - service.refused
-        if service.name == "lambda":
-            served -= set(unbuilt())
         some = random.sample(sorted(service.refused), min(UNSERVED, len(service.refused)))
         chosen += [(service, name) for name in (*sorted(served), *some)]
     return chosen
-
-
-def unbuilt() -> list[str]:
-    """Operations of Lambda that are neither served nor refused."""
-    names = _model("lambda").operation_names
-    return sorted(set(names) - registry(names, modules()).keys() - REFUSED.keys())
 
 
 def _service(name: str, refused: frozenset[str]) -> Service:
