@@ -126,6 +126,7 @@ class Senders:
 
     def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
+        self._queues: dict[str, str] = {}
 
     def send(self, event: QueuedEvent, delivery: Mapping[str, Any], target: str) -> None:
         """Deliver one of an event's records; botocore's errors or LookupError if it is not taken.
@@ -143,13 +144,17 @@ class Senders:
             for name, value in told.items()
         }
         if service == "sqs":
-            url = client.get_queue_url(QueueName=resource, QueueOwnerAWSAccountId=account)
+            url = (
+                self._queues.get(target)
+                or client.get_queue_url(QueueName=resource, QueueOwnerAWSAccountId=account)[
+                    "QueueUrl"
+                ]
+            )
             fifo = {}
             if resource.endswith(".fifo"):
                 fifo = {"MessageGroupId": event.name, "MessageDeduplicationId": event.id}
-            client.send_message(
-                QueueUrl=url["QueueUrl"], MessageBody=body, MessageAttributes=named, **fifo
-            )
+            client.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=named, **fifo)
+            self._queues[target] = url
         elif service == "sns":
             client.publish(TopicArn=target, Message=body, MessageAttributes=named)
         else:

@@ -47,7 +47,7 @@ LEASE_SECONDS = 1_800.0
 """Twice the longest timeout of a function: a lease outlives what it covers."""
 AT_ONCE = 64
 OF_ONE_FUNCTION = 16
-THREADS = 8
+THREADS, SENDERS = 4, 16
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 LONGEST_SLEEP = 5.0
 
@@ -86,7 +86,10 @@ class Queue:
         self._senders = senders
         self._retry_seconds = retry_seconds
         self._scale = retry_seconds / 60.0
+        # Callers wait for the first, targets make the last wait: neither holds the others up.
+        self._door = ThreadPoolExecutor(1, thread_name_prefix="event-accept")
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="event")
+        self._post = ThreadPoolExecutor(SENDERS, thread_name_prefix="event-send")
         self._arrived: list[tuple[QueuedEvent, asyncio.Future[None]]] = []
         self._accepting: asyncio.Task[None] | None = None
         self._working: asyncio.Task[None] | None = None
@@ -114,7 +117,9 @@ class Queue:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._door, self._threads):
+            threads.shutdown(wait=True, cancel_futures=True)
+        self._post.shutdown(wait=False, cancel_futures=True)
 
     async def accept(self, event: QueuedEvent) -> None:
         """Keep an event; it is durable when this returns. Many at once share one commit."""
@@ -128,7 +133,9 @@ class Queue:
         while self._arrived:
             arrived, self._arrived = self._arrived, []
             try:
-                await self._ask(self._records.add_events, [event for event, _ in arrived])
+                await asyncio.get_running_loop().run_in_executor(
+                    self._door, self._records.add_events, [event for event, _ in arrived]
+                )
             except Exception as error:  # whatever it is, those who wait must be told
                 log.exception("events could not be accepted")
                 for _, done in arrived:
@@ -280,7 +287,9 @@ class Queue:
                 continue
             try:
                 told = {**delivery, "targets": [entry]}
-                await self._ask(self._senders.send, event, told, entry["target"])
+                await asyncio.get_running_loop().run_in_executor(
+                    self._post, self._senders.send, event, told, entry["target"]
+                )
             except (BotoCoreError, ClientError, LookupError) as error:
                 await self._deliver_later(event, {**delivery, "targets": left}, error)
                 return

@@ -47,16 +47,27 @@ class Queues:
             int(found["ApproximateNumberOfMessagesNotVisible"]),
         )
 
-    def bodies(self, url: str) -> list[Any]:
+    def take(self, url: str) -> list[dict[str, Any]]:
         """Take all that waits off a queue."""
-        taken: list[Any] = []
+        taken: list[dict[str, Any]] = []
         while True:
-            found = self.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+            found = self.client.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
             if not found.get("Messages"):
                 return taken
-            for message in found["Messages"]:
-                taken.append(json.loads(message["Body"]))
-                self.client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            taken += found["Messages"]
+            self.client.delete_message_batch(
+                QueueUrl=url,
+                Entries=[
+                    {"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]}
+                    for n, message in enumerate(found["Messages"])
+                ],
+            )
+
+    def bodies(self, url: str) -> list[Any]:
+        """What the messages say that `take` takes."""
+        return [json.loads(message["Body"]) for message in self.take(url)]
 
 
 @contextlib.contextmanager
