@@ -221,6 +221,23 @@ class ProvisionedConcurrencyConfigNotFound(ApiError):
     status = 404
 
 
+class LogsResourceNotFound(ApiError):
+    """CloudWatch Logs answers 400 where others answer 404."""
+
+    code = "ResourceNotFoundException"
+    status = 400
+
+
+class LogsResourceExists(ApiError):
+    code = "ResourceAlreadyExistsException"
+    status = 400
+
+
+class LogsInvalidParameter(ApiError):
+    code = "InvalidParameterException"
+    status = 400
+
+
 class ResourceConflict(ApiError):
     code = "ResourceConflictException"
     status = 409

@@ -25,6 +25,7 @@ from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
 from lamella.layers.policy import Policies
 from lamella.layers.publish import Publishing
+from lamella.logs.groups import Groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Services:
     queue: Queue
     mappings: Mappings
     sources: Sources
+    groups: Groups
     sessions: Sessions
     roles: Roles
     managed: ManagedPolicies

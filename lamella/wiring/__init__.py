@@ -75,6 +75,7 @@ from lamella.layers.publish import Publishing
 from lamella.layers.s3_source import S3Source
 from lamella.layers.trees import Trees
 from lamella.logs.append import LogStreams
+from lamella.logs.groups import Groups as LogGroups
 from lamella.model.event import QueuedEvent
 from lamella.model.function import Function
 from lamella.model.invocation import Outcome
@@ -91,6 +92,7 @@ from lamella.wiring.host import RECORDS, Folders, data_directory, files_for_envi
 from lamella.wiring.own_log import set_up_logging
 
 THREADS = 32
+LOG_SWEEP_SECONDS = 3_600
 
 log = logging.getLogger("lamella")
 
@@ -163,6 +165,9 @@ class Server:
 
         streams = LogStreams(folders.root / "logs")
         stack.callback(streams.close)
+        log_groups = LogGroups(records, folders.root / "logs", lambda: int(time.time() * 1000))
+        sweeping = loop.create_task(sweep_logs(log_groups))
+        stack.callback(sweeping.cancel)
         watch = MemoryWatch()
         stack.callback(watch.close)
         catalog = await asyncio.to_thread(Catalog.discover, os.environ)
@@ -284,6 +289,7 @@ class Server:
             queue=queue,
             mappings=mappings,
             sources=sources,
+            groups=log_groups,
             sessions=sessions,
             roles=roles,
             managed=ManagedPolicies(records, roles, utc_now),
@@ -379,6 +385,16 @@ def clean(
     gone += collecting.collect_all()
     if gone:
         log.info("removed %d leftovers of an earlier server", gone)
+
+
+async def sweep_logs(groups: LogGroups) -> None:
+    """Delete, now and every hour, what log groups keep no longer."""
+    while True:
+        try:
+            await asyncio.to_thread(groups.sweep)
+        except OSError:
+            log.exception("old logs could not be deleted")
+        await asyncio.sleep(LOG_SWEEP_SECONDS)
 
 
 def events_to(dispatcher: Dispatcher) -> Run:
