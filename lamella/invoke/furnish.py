@@ -7,6 +7,7 @@ what is there into the plan of a box, without touching much more than memory.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,8 @@ from lamella.layers.trees import Trees
 from lamella.model.function import Function
 from lamella.model.limits import MEMORY_MB_PER_VCPU, OPEN_FILES, PROCESSES
 from lamella.runtimes import crew, provided, start
-from lamella.runtimes.catalog import Catalog, Family, Interpreter
+from lamella.runtimes.catalog import Catalog
+from lamella.runtimes.interpreter import Family, Interpreter
 from lamella.runtimes.python.tree import runtime_tree, tree_key
 from lamella.sandbox.plan import BoxPlan, Limits
 
@@ -31,6 +33,7 @@ LEAST_CPUS = 2.0
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
 OPT = "/opt"
 TASK = "/var/task"
+_LANGUAGE = re.compile(r"^(python|nodejs|ruby)")
 RUNTIME = "/var/runtime"
 
 
@@ -178,5 +181,5 @@ def stream_name(version: str, now: datetime) -> str:
 def runtime_version(function: Function) -> tuple[str, str]:
     """The version and ARN that INIT_START names."""
     runtime = function.runtime or ""
-    name = runtime.replace("python", "python:").replace("nodejs", "nodejs:").replace(".x", "")
+    name = _LANGUAGE.sub(r"\1:", runtime).replace(".x", "")
     return f"{name}.lamella", function.runtime_version_arn

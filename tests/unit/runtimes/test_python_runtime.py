@@ -12,7 +12,8 @@ import pytest
 
 from lamella.errors import RuntimeMissing
 from lamella.model.invocation import Reply
-from lamella.runtimes.catalog import PYTHON_MINORS, Catalog, Interpreter
+from lamella.runtimes.catalog import PYTHON_MINORS, Catalog
+from lamella.runtimes.interpreter import Interpreter
 from lamella.runtimes.python.tree import runtime_tree
 
 ECHO = """

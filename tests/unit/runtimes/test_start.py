@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lamella.model.function import Code, Function
-from lamella.runtimes import nodejs
+from lamella.runtimes import nodejs, ruby
 from lamella.runtimes.catalog import Catalog
 from lamella.runtimes.start import launch
 
 CATALOG = Catalog(
-    pythons={11: Path("/usr/bin/python3.11")}, nodes={20: ("20.1.0", Path("/usr/bin/node"))}
+    pythons={11: Path("/usr/bin/python3.11")},
+    nodes={20: ("20.1.0", Path("/usr/bin/node"))},
+    rubies={(3, 1): ("3.1.2", Path("/usr/bin/ruby3.1"))},
 )
 FUNCTION = Function(
     account="000000000000",
@@ -63,6 +65,18 @@ def test_a_node_launch() -> None:
         "/opt/nodejs/node22/node_modules:/opt/nodejs/node_modules:"
         "/var/runtime/node_modules:/var/runtime:/var/task"
     )
+
+
+def test_a_ruby_launch() -> None:
+    made = launch(FUNCTION, CATALOG.find("ruby3.4"), runtime=None)
+    assert made.argv[0] == "/var/lang/bin/ruby"
+    assert made.argv[-1] == "/var/runtime/bootstrap.rb"
+    assert made.binds == ((ruby.BOX, "/var/runtime"),)
+    assert made.symlinks == (("/usr/bin/ruby3.1", "/var/lang/bin/ruby"),)
+    assert made.env["AWS_EXECUTION_ENV"] == "AWS_Lambda_ruby3.4"
+    assert made.env["GEM_HOME"] == "/var/runtime"
+    assert made.env["GEM_PATH"] == "/var/task/vendor/bundle/ruby/3.4.0:/opt/ruby/gems/3.4.0"
+    assert made.env["RUBYLIB"] == "/var/task:/var/runtime/lib:/opt/ruby/lib"
 
 
 def test_a_custom_runtime() -> None:
