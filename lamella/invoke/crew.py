@@ -70,6 +70,8 @@ class Crew:
             orders, self._orders = os.pipe2(os.O_CLOEXEC)
             self._statuses, statuses = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             os.set_blocking(statuses, True)
+            # Whatever runs in the box may fill this pipe; the server waits for nobody there.
+            os.set_blocking(self._orders, False)
             try:
                 given = (orders, statuses, theirs)
                 self._box = await self._spawner.box(
@@ -117,7 +119,7 @@ class Crew:
 
     def _order(self, word: bytes) -> None:
         if self._orders >= 0:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError, BlockingIOError):
                 os.write(self._orders, word)
 
     def _listen(self) -> None:

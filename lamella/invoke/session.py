@@ -22,7 +22,7 @@ from lamella.invoke.crew import Crew
 from lamella.invoke.furnish import Furnished
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply
-from lamella.runtime_api.extensions import About, Extensions, Reason
+from lamella.runtime_api.extensions import MOST, About, Extensions, Reason
 from lamella.runtime_api.runtime import RuntimeGone
 from lamella.runtime_api.server import RuntimeApi
 from lamella.runtime_api.telemetry import Telemetry
@@ -56,10 +56,13 @@ class Session:
         self._layers = furnished.extensions
         self._is_leaving = False
         about = About(function.name, function.version, function.handler or "", function.account)
-        self.extensions = Extensions(about, furnished.extensions)
+        names = tuple(furnished.extensions)
+        self.extensions = Extensions(about, names[:MOST])
+        if len(names) > MOST:
+            self.extensions.too_many(names[MOST])
         self.telemetry = Telemetry(self._connect)
         self.api = RuntimeApi(extensions=self.extensions, telemetry=self.telemetry)
-        self.crew = Crew(spawner, tuple(furnished.extensions), self._process_ended)
+        self.crew = Crew(spawner, names[:MOST], self._process_ended)
 
     @property
     def has_extensions(self) -> bool:

@@ -23,6 +23,8 @@ from lamella.model.lifecycle import EXTENSION, ExtensionEvent, ExtensionState
 
 MOST = 10
 """Extensions of one environment, internal and external together."""
+NAME_BYTES = 255
+"""The longest name of an extension: that of a file."""
 EVENTS = ("INVOKE", "SHUTDOWN")
 
 
@@ -146,6 +148,10 @@ class Extensions:
         """Name, state and events of each extension."""
         return tuple((each.name, each.state.value, each.events) for each in self._all.values())
 
+    def too_many(self, name: str) -> None:
+        """``name`` is one external extension more than there may be, and was not started."""
+        self.fault = Fault(name, "Extension.TooManyExtensions", f"Extension limit ({MOST}) reached")
+
     def close_registration(self) -> None:
         """INIT is over: from now on nobody may register."""
         self._is_open = False
@@ -168,6 +174,8 @@ class Extensions:
         """``POST /extension/register``."""
         if not name:
             return refused(403, "Extension.InvalidExtensionName", "Empty extension name")
+        if len(name) > NAME_BYTES:
+            return refused(403, "Extension.InvalidExtensionName", "Extension name is too long")
         events = _events(body)
         if isinstance(events, Said):
             return events

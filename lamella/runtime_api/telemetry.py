@@ -30,6 +30,8 @@ HELD_BYTES: Final = 4_194_304
 """What one subscriber may leave untaken before records are dropped."""
 EARLY: Final = 1_000
 """Records kept for a subscriber that comes during INIT, which is when they come."""
+EARLY_BYTES: Final = 1_048_576
+"""What those records may weigh together; the oldest go first."""
 DELIVERY_SECONDS: Final = 2.0
 RETRIES: Final = 3
 
@@ -163,7 +165,7 @@ class Subscriber:
                 raise ConnectionError("the subscriber hung up")
             said += part
         head, _, rest = said.partition(b"\r\n\r\n")
-        status = int(head.split(b" ", 2)[1])
+        status = int(head.partition(b" ")[2][:3])
         fields = head.lower()
         at = fields.find(b"content-length:")
         length = int(fields[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else -1
@@ -196,7 +198,8 @@ class Telemetry:
         self._connect = connect
         self._subscribers: dict[tuple[str, Face], Subscriber] = {}
         self._leaving: set[asyncio.Task[None]] = set()
-        self._early: deque[tuple[str, bytes]] | None = deque(maxlen=EARLY)
+        self._early: deque[tuple[str, bytes]] | None = deque()
+        self._early_bytes = 0
 
     @property
     def wanted(self) -> bool:
@@ -234,9 +237,15 @@ class Telemetry:
             return
         text = written(kind, record)
         if self._early is not None:
-            self._early.append((kind, text))
+            self._remember(self._early, kind, text)
         for subscriber in self._subscribers.values():
             _give(subscriber, kind, text)
+
+    def _remember(self, early: deque[tuple[str, bytes]], kind: str, text: bytes) -> None:
+        early.append((kind, text))
+        self._early_bytes += len(text)
+        while len(early) > EARLY or self._early_bytes > EARLY_BYTES:
+            self._early_bytes -= len(early.popleft()[1])
 
     def close_subscription(self) -> None:
         """INIT is over: nobody may subscribe any more."""

@@ -9,12 +9,15 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.htm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 FOLDER = "extensions"
 RUN, TERMINATE, KILL = b"run\n", b"term\n", b"kill\n"
 RUNTIME = "r"
+
+_ENDED = re.compile(rb"(r|[0-9]{1,2}) ([0-9]{1,3})")
 
 # An extension does not see what is the runtime's alone.
 _HIDDEN = (
@@ -62,15 +65,14 @@ def ended(line: bytes, extensions: Sequence[str]) -> tuple[str | None, int] | No
 
     None for a line that says nothing of the kind: whatever runs in the box may have written it.
     """
-    who, _, status = line.decode("latin-1").partition(" ")
-    if not status.isdigit() or int(status) > 255:
+    said = _ENDED.fullmatch(line)
+    if said is None or (status := int(said[2])) > 255:
         return None
-    code = 128 - int(status) if int(status) > 128 else int(status)
+    code = 128 - status if status > 128 else status
+    who = said[1].decode()
     if who == RUNTIME:
         return None, code
-    if not who.isdigit() or int(who) >= len(extensions):
-        return None
-    return extensions[int(who)], code
+    return (extensions[int(who)], code) if int(who) < len(extensions) else None
 
 
 def found(layers: Sequence[Path]) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ def test_a_registration_says_what_the_function_is() -> None:
     ("name", "body", "wanted"),
     [
         (b"", BOTH, (403, "Extension.InvalidExtensionName")),
+        (b"a" * 256, BOTH, (403, "Extension.InvalidExtensionName")),
         (b"a", b"nonsense", (400, "InvalidRequestFormat")),
         (b"a", b'{"events": 1}', (400, "InvalidRequestFormat")),
         (b"a", b'{"events": ["OTHER"]}', (403, "Extension.InvalidEventType")),

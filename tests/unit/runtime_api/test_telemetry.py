@@ -253,3 +253,34 @@ def test_a_subscriber_that_does_not_read_costs_records_and_no_time() -> None:
         assert only._dropped[0] > 0
 
     run(script)
+
+
+def test_a_subscriber_that_does_not_answer_in_http_is_no_more_than_one_that_refuses() -> None:
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"nonsense\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async def script(made: Telemetry, ours: Subscriber) -> None:
+        server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
+        async with server:
+            subscribe(made, server.sockets[0].getsockname()[1])
+            made.publish("function", "x")
+            (only,) = made._subscribers.values()
+            await asyncio.wait_for(only.flush(), 10)
+            assert only._dropped[0] == 2
+            await made.close()
+
+    run(script)
+
+
+def test_what_is_kept_for_subscribers_to_come_has_a_bound() -> None:
+    async def script(made: Telemetry, ours: Subscriber) -> None:
+        for number in range(100):
+            made.publish("function", f"{number} " + "x" * 100_000)
+        assert made._early is not None
+        assert sum(len(text) for _, text in made._early) <= telemetry.EARLY_BYTES
+        assert json.loads(made._early[-1][1])["record"].startswith("99 ")
+
+    run(script)
