@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-opera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -46,7 +46,7 @@ def _object(pattern: Mapping[str, Any], deeper: int) -> Matcher:
 
     def matches(value: Any) -> bool:
         if isinstance(value, list):
-            return any(matches(each) for each in value)
+            return any(matches(each) for each in _flat(value))
         held = value if isinstance(value, dict) else {}
         return all(
             matcher(held if name == "$or" else held.get(name, ABSENT))
@@ -54,6 +54,19 @@ def _object(pattern: Mapping[str, Any], deeper: int) -> Matcher:
         )
 
     return matches
+
+
+def _flat(values: list[Any]) -> Iterator[Any]:
+    """What lists within lists hold, however deep: a message is not to exhaust the stack."""
+    left = [iter(values)]
+    while left:
+        for each in left[-1]:
+            if isinstance(each, list):
+                left.append(iter(each))
+                break
+            yield each
+        else:
+            left.pop()
 
 
 def _alternatives(pattern: Any, deeper: int) -> Matcher:

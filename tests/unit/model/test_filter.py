@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,3 +159,10 @@ def test_an_event_is_selected_by_its_own_values(event: dict[str, Any]) -> None:
     event.pop("$or", None)
     if event:
         assert parse(json.dumps({name: [value] for name, value in event.items()}))(event)
+
+
+def test_lists_within_lists_do_not_exhaust_the_stack() -> None:
+    matcher = parse('{"a": {"b": [1]}}')
+    deep = '{"a": ' + "[" * 900 + '{"b": 1}' + "]" * 900 + "}"
+    assert matcher(orjson.loads(deep))
+    assert not matcher(orjson.loads(deep.replace('"b": 1', '"b": 2')))
