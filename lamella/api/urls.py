@@ -53,6 +53,20 @@ _UNTRUSTED: Header = (
     b"content-security-policy",
     b"sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts",
 )
+# What a browser applies to the whole origin, which is the API's too.
+_OF_THE_ORIGIN = frozenset(
+    {
+        b"alt-svc",
+        b"clear-site-data",
+        b"nel",
+        b"origin-agent-cluster",
+        b"public-key-pins",
+        b"report-to",
+        b"reporting-endpoints",
+        b"service-worker-allowed",
+        b"strict-transport-security",
+    }
+)
 
 Identify = Callable[[bytes], Awaitable[Caller]]
 """Who signed a request with this body. Raises what a wrong signature is answered with."""
@@ -90,7 +104,7 @@ def address(endpoint: str, url_id: str) -> str:
 
 def target(host: bytes, raw_path: bytes) -> Target | None:
     """The URL that a request is for; None if it is for the API. An id may be one of no URL."""
-    if NAMED in host:
+    if NAMED in host.lower():
         named = _NAME.fullmatch(host)
         if named is None:
             return Target("", None, raw_path, "")
@@ -267,7 +281,8 @@ def dress(headers: list[Header], url: FunctionUrl, asking: Asking) -> list[Heade
     prefix = asking.target.prefix.encode()
     if not prefix:
         return list(headers)
-    return [*(_confined(name, value, prefix) for name, value in headers), _UNTRUSTED]
+    own = (header for header in headers if header[0] not in _OF_THE_ORIGIN)
+    return [*(_confined(name, value, prefix) for name, value in own), _UNTRUSTED]
 
 
 def _confined(name: bytes, value: bytes, prefix: bytes) -> Header:

@@ -136,6 +136,12 @@ def test_by_its_name_a_url_is_an_origin_of_its_own(site: Site) -> None:
     assert answer.header("set-cookie") == "a=1"
     assert answer.header("content-security-policy") is None
     assert site.ask("POST", "/", body.encode(), sent).header("location") == f"{site.prefix}/x"
+    # what a browser applies to a whole origin is kept from the one that the API is on
+    everything = {"statusCode": 200, "headers": {"Clear-Site-Data": '"*"', "Alt-Svc": "clear"}}
+    body = json.dumps(everything)
+    for by_name, wanted in ((True, '"*"'), (False, None)):
+        answer = site.ask("POST", "/", body.encode(), sent, by_name=by_name)
+        assert answer.header("clear-site-data") == wanted
     # nothing of the server's own is reached by such a name
     for path in ("/healthz", "/metrics", "/2015-03-31/functions", "/event"):
         assert site.ask("GET", path, by_name=True).status == (200 if path == "/event" else 502)
@@ -201,6 +207,7 @@ def test_a_url_that_is_not_there(site: Site) -> None:
         site.ask("GET", "/", headers={"Host": f"{nobody}.lambda-url.eu-west-1.on.aws"}),
         site.ask("GET", "/", headers={"Host": f"{site.id}.lambda-url.us-east-1.on.aws"}),
         site.ask("GET", "/healthz", headers={"Host": "x.lambda-url.y"}, by_name=True),
+        site.ask("GET", "/healthz", headers={"Host": "x.Lambda-URL.y"}, by_name=True),
     ]
     site_of_nobody = http.client.HTTPConnection(site.server, timeout=SECONDS)
     site_of_nobody.request("GET", f"/lambda-url/{nobody}/")
