@@ -23,9 +23,9 @@ def main() -> None:
     rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
     try:
-        with _server(folder, wanted=not chosen.emulator_only) as server:
+        with _servers(folder, wanted=not chosen.emulator_only) as servers:
             rounds = measure.QUICK if chosen.quick else measure.Rounds()
-            bench = measure.Bench.of(materials, folder, server, rounds)
+            bench = measure.Bench.of(materials, folder, servers, rounds)
             for part in chosen.only or PARTS:
                 for row in PARTS[part](bench):
                     print("  ".join(cell for cell in row.cells() if cell), flush=True)
@@ -39,12 +39,13 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _server(folder: Path, *, wanted: bool) -> Iterator[Lamella | None]:
+def _servers(folder: Path, *, wanted: bool) -> Iterator[tuple[Lamella | None, Lamella | None]]:
+    """A server that everybody may call, and one that checks signatures."""
     if not wanted:
-        yield None
+        yield None, None
         return
-    with lamella(folder) as server:
-        yield server
+    with lamella(folder) as server, lamella(folder / "checking", signed=True) as checking:
+        yield server, checking
 
 
 def _arguments() -> argparse.Namespace:

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from benchmarks.client import REGION, Connection, invocation, request
 
@@ -31,6 +34,18 @@ class Lamella:
 
     port: int
     client: Any
+    key: tuple[str, str] = ("test", "test")
+
+    def signed(self, function: str) -> bytes:
+        """The bytes of an invocation signed now; they may be sent again and again for 15 minutes."""
+        body = b"{}"
+        url = f"http://127.0.0.1:{self.port}/2015-03-31/functions/{function}/invocations"
+        asked = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
+        SigV4Auth(Credentials(*self.key), "lambda", REGION).add_auth(asked)
+        sent = {**asked.headers, "Host": f"127.0.0.1:{self.port}", "Content-Length": str(len(body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        path = url.split(str(self.port), 1)[1]
+        return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
     def publish(self, name: str, archive: Path) -> str:
         """Publish ``archive`` as a layer version; its ARN."""
@@ -77,12 +92,17 @@ class Lamella:
 
 
 @contextlib.contextmanager
-def lamella(folder: Path) -> Iterator[Lamella]:
-    """A server that keeps its data in ``folder``."""
+def lamella(folder: Path, *, signed: bool = False) -> Iterator[Lamella]:
+    """A server that keeps its data in ``folder``; with ``signed`` one that checks signatures."""
+    folder.mkdir(exist_ok=True)
+    data = str(folder / "data")
+    key = _key(data) if signed else ("test", "test")
     command = [sys.executable, "-m", "lamella", "serve", "--port", "0"]
+    if signed:
+        command += ["--auth", "sigv4"]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--data", str(folder / "data")],
+            [*command, "--data", data],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -96,7 +116,7 @@ def lamella(folder: Path) -> Iterator[Lamella]:
             raise RuntimeError(
                 f"the server did not get ready: {(folder / 'server.log').read_text()}"
             )
-        yield Lamella(int(found[1]), _client(found[0]))
+        yield Lamella(int(found[1]), _client(found[0], key), key)
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -105,12 +125,20 @@ def lamella(folder: Path) -> Iterator[Lamella]:
         process.wait()
 
 
-def _client(endpoint: str) -> Any:
+def _key(data: str) -> tuple[str, str]:
+    """A new access key of the account, and its secret."""
+    create = [sys.executable, "-m", "lamella", "keys", "create", "--account", "000000000000"]
+    made = subprocess.run([*create, "--data", data, "--json"], check=True, capture_output=True)
+    told = json.loads(made.stdout)
+    return told["id"], told["secret"]
+
+
+def _client(endpoint: str, key: tuple[str, str]) -> Any:
     return boto3.client(
         "lambda",
         endpoint_url=endpoint,
         region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=key[0],
+        aws_secret_access_key=key[1],
         config=Config(retries={"max_attempts": 0}, read_timeout=120),
     )

@@ -49,14 +49,20 @@ class Bench:
     materials: Materials
     folder: Path
     server: Lamella | None
+    checking: Lamella | None
+    """A second server, which checks signatures."""
     rounds: Rounds
     number: Iterator[int]
 
     @classmethod
     def of(
-        cls, materials: Materials, folder: Path, server: Lamella | None, rounds: Rounds
+        cls,
+        materials: Materials,
+        folder: Path,
+        servers: tuple[Lamella | None, Lamella | None],
+        rounds: Rounds,
     ) -> Bench:
-        return cls(materials, folder, server, rounds, count(1))
+        return cls(materials, folder, *servers, rounds, count(1))
 
     def code(self, name: str, imports: str = "") -> Path:
         """A folder with ``app.py``, for the emulator; Lamella gets the same as a zip."""
@@ -65,12 +71,15 @@ class Bench:
         (folder / "app.py").write_text(HANDLER.format(imports=imports))
         return folder
 
-    def function(self, name: str, code: Path, layers: list[str]) -> None:
-        assert self.server is not None
+    def function(
+        self, name: str, code: Path, layers: list[str], server: Lamella | None = None
+    ) -> None:
+        server = server or self.server
+        assert server is not None
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.write(code / "app.py", "app.py")
-        self.server.function(name, buffer.getvalue(), layers)
+        server.function(name, buffer.getvalue(), layers)
 
     def turns(self, times: int, *sides: Callable[[], None]) -> None:
         """All sides, ``times`` times, forwards and backwards in turn."""
@@ -84,8 +93,10 @@ def warm(bench: Bench) -> Iterator[Row]:
     code = bench.code("warm")
     ours: list[float] = []
     theirs: list[float] = []
-    if bench.server is not None:
-        bench.function("warm", code, [])
+    checked: list[float] = []
+    for server in (bench.server, bench.checking):
+        if server is not None:
+            bench.function("warm", code, [], server)
     with rie.emulator(bench.materials, code) as port:
 
         def emulator() -> None:
@@ -95,11 +106,18 @@ def warm(bench: Bench) -> Iterator[Row]:
             if bench.server is not None:
                 _block(bench.server.port, "warm", bench.rounds.block, ours)
 
-        bench.turns(1, emulator, lamella)
-        _forget(ours, theirs)
-        bench.turns(bench.rounds.warm, emulator, lamella)
+        def checking() -> None:
+            if bench.checking is not None:
+                data = bench.checking.signed("warm")
+                _send(bench.checking.port, data, bench.rounds.block, checked)
+
+        bench.turns(1, emulator, lamella, checking)
+        _forget(ours, theirs, checked)
+        bench.turns(bench.rounds.warm, emulator, lamella, checking)
     other = Side(theirs)
     yield Row("warm, one caller", other, Side(ours) if ours else NO_SERVER, bar=1.0)
+    what = "warm, one caller, every signature checked"
+    yield Row(what, other, Side(checked) if checked else NO_SERVER, bar=1.0)
     yield Row(f"warm, {CALLERS} callers at once", Side(note=ONE_AT_A_TIME), _rush(bench))
 
 
@@ -110,7 +128,10 @@ def _forget(*series: list[float]) -> None:
 
 
 def _block(port: int, function: str, size: int, into: list[float]) -> None:
-    data = invocation(function)
+    _send(port, invocation(function), size, into)
+
+
+def _send(port: int, data: bytes, size: int, into: list[float]) -> None:
     with Connection(port) as connection:
         connection.timed(data)
         into += [connection.timed(data) for _ in range(size)]

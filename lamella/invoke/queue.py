@@ -15,10 +15,10 @@ import contextlib
 import logging
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +47,9 @@ LEASE_SECONDS = 1_800.0
 """Twice the longest timeout of a function: a lease outlives what it covers."""
 AT_ONCE = 64
 OF_ONE_FUNCTION = 16
+WIDEN_AFTER = 20
+LONGEST_RUN = 960.0
+"""The longest timeout of a function, and a minute to settle."""
 THREADS, SENDERS = 4, 16
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 LONGEST_SLEEP = 5.0
@@ -73,6 +76,32 @@ class Rules:
         return AGE_SECONDS if set_ is None else set_
 
 
+@dataclass(slots=True)
+class Lane:
+    """The leased events of one function: those that run, and those that wait for them.
+
+    A function that is throttled gets a narrower lane, so that its events wait here, in order,
+    and not in a storm of attempts; it widens again while things go well.
+    """
+
+    width: int = OF_ONE_FUNCTION
+    running: int = 0
+    waiting: deque[tuple[QueuedEvent, float]] = field(default_factory=deque)
+    went_well: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.running + len(self.waiting)
+
+    def learn(self, *, throttled: bool) -> None:
+        if throttled:
+            self.width, self.went_well = max(1, self.width // 2), 0
+            return
+        self.went_well += 1
+        if self.went_well >= WIDEN_AFTER * self.width:
+            self.width, self.went_well = min(OF_ONE_FUNCTION, self.width + 1), 0
+
+
 class Queue:
     """The queue of this server. ``run`` invokes; ``retry_seconds`` is the wait before the first
     retry, doubled before the second; pauses for throttles are in proportion (1 s to 5 min at 60).
@@ -94,7 +123,7 @@ class Queue:
         self._accepting: asyncio.Task[None] | None = None
         self._working: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._running: Counter[tuple[str, str, str]] = Counter()
+        self._lanes: defaultdict[tuple[str, str, str], Lane] = defaultdict(Lane)
         self._stir = asyncio.Event()
         self._is_stopping = False
 
@@ -161,17 +190,15 @@ class Queue:
                 self._begin(event)
             if not leased:
                 sleep = LONGEST_SLEEP if due is None else min(LONGEST_SLEEP, due - time.time())
-                if len(self._tasks) >= AT_ONCE or self._running:
-                    sleep = max(sleep, 0.05)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stir.wait(), max(0.0, sleep))
 
     async def _lease(self) -> tuple[QueuedEvent, ...]:
-        free = AT_ONCE - len(self._tasks)
+        free = AT_ONCE - sum(lane.count for lane in self._lanes.values())
         if free <= 0:
             return ()
         share = OF_ONE_FUNCTION // 2
-        busy = [function for function, count in self._running.items() if count > share]
+        busy = [function for function, lane in self._lanes.items() if lane.count > share]
         now = time.time()
         leased: tuple[QueuedEvent, ...] = await self._ask(
             lambda: self._records.lease_events(
@@ -181,23 +208,36 @@ class Queue:
         return leased
 
     def _begin(self, event: QueuedEvent) -> None:
-        self._running[event.function] += 1
-        task = asyncio.get_running_loop().create_task(self._one(event))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        lane = self._lanes[event.function]
+        lane.waiting.append((event, time.time() + LEASE_SECONDS - LONGEST_RUN))
+        self._drive(event.function)
 
-    async def _one(self, event: QueuedEvent) -> None:
+    def _drive(self, function: tuple[str, str, str]) -> None:
+        """Start what a function's lane lets go at once."""
+        lane = self._lanes[function]
+        while lane.waiting and lane.running < lane.width and not self._is_stopping:
+            event, latest = lane.waiting.popleft()
+            lane.running += 1
+            task = asyncio.get_running_loop().create_task(self._one(event, latest))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if not lane.count:
+            del self._lanes[function]
+
+    async def _one(self, event: QueuedEvent, latest: float) -> None:
         try:
-            if event.delivery is None:
+            if time.time() > latest:
+                # It waited so long in its lane that the lease might end while it runs.
+                await self._ask(self._records.put_back_event, replace(event, due=time.time()))
+            elif event.delivery is None:
                 await self._invoke(event)
             else:
                 await self._deliver(event)
         except Exception:  # the boundary of a task: the lease brings the event back
             log.exception("event %s of %s could not be dealt with", event.id, event.name)
         finally:
-            self._running[event.function] -= 1
-            if not self._running[event.function]:
-                del self._running[event.function]
+            self._lanes[event.function].running -= 1
+            self._drive(event.function)
             self._stir.set()
 
     async def _invoke(self, event: QueuedEvent) -> None:
@@ -218,6 +258,7 @@ class Queue:
             error = fault
         if self._is_stopping:
             return  # what came may be the stopping itself: the next server runs it again
+        self._lanes[event.function].learn(throttled=isinstance(error, TooManyRequests))
         if outcome is not None:
             await self._answered(replace(event, attempts=event.attempts + 1), rules, outcome)
         elif isinstance(error, ResourceNotFound):

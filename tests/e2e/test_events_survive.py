@@ -142,7 +142,7 @@ def survive(data: Path, sqs: Queues, *, events: int, kills: int, pause: float) -
             trial.kill()
             assert trial.kills < 200
         sending.join()
-        until(lambda: trial.unsettled() == 0, 120)
+        until(lambda: trial.unsettled() == 0, 240)
         seen = metrics(trial.server)
         ended = {how: count for how, count in seen.items() if "settled_total" in how}
         assert seen["lamella_events_accepted_total"] == sum(ended.values())
