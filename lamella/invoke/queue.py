@@ -124,6 +124,7 @@ class Queue:
         self._working: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._lanes: defaultdict[tuple[str, str, str], Lane] = defaultdict(Lane)
+        self._delivering = 0
         self._stir = asyncio.Event()
         self._is_stopping = False
 
@@ -194,7 +195,7 @@ class Queue:
                     await asyncio.wait_for(self._stir.wait(), max(0.0, sleep))
 
     async def _lease(self) -> tuple[QueuedEvent, ...]:
-        free = AT_ONCE - sum(lane.count for lane in self._lanes.values())
+        free = AT_ONCE - self._delivering - sum(lane.count for lane in self._lanes.values())
         if free <= 0:
             return ()
         share = OF_ONE_FUNCTION // 2
@@ -218,11 +219,14 @@ class Queue:
         while lane.waiting and lane.running < lane.width and not self._is_stopping:
             event, latest = lane.waiting.popleft()
             lane.running += 1
-            task = asyncio.get_running_loop().create_task(self._one(event, latest))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._one(event, latest))
         if not lane.count:
             del self._lanes[function]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _one(self, event: QueuedEvent, latest: float) -> None:
         try:
@@ -316,7 +320,18 @@ class Queue:
         }
         kept = replace(event, delivery=delivery, pauses=0)
         if await self._ask(self._records.keep_delivery, kept):
-            await self._deliver(kept)
+            # The function is done with it: the next event need not wait for the telling.
+            self._delivering += 1
+            self._spawn(self._tell(kept))
+
+    async def _tell(self, event: QueuedEvent) -> None:
+        try:
+            await self._deliver(event)
+        except Exception:  # the boundary of a task: the lease brings the event back
+            log.exception("the end of event %s of %s could not be told", event.id, event.name)
+        finally:
+            self._delivering -= 1
+            self._stir.set()
 
     async def _deliver(self, event: QueuedEvent) -> None:
         """Tell whoever has not been told yet, then settle; functions are told by settling."""
