@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambd
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ _ABOUT_NONE = frozenset(
     }
 )
 _FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
+_PARTITION = re.compile(r"\Aarn:(?:aws[a-zA-Z-]*)?:")
 _BY_ARN = (
     "CodeSigningConfigArn",
     "Arn",
@@ -84,7 +86,7 @@ def _of_lambda(caller: Caller, operation: str, request: Request) -> Iterator[Nee
     if "FunctionName" in request and "CodeSigningConfigArn" in request:
         yield action, _function(caller, request)
     for layer in request.get("Layers", ()):
-        yield "lambda:GetLayerVersion", layer
+        yield "lambda:GetLayerVersion", _canonical(layer)
     if "Role" in request:
         yield "iam:PassRole", request["Role"]
 
@@ -119,7 +121,16 @@ def _layer(caller: Caller, request: Request) -> str:
 
 
 def _by_arn(caller: Caller, request: Request) -> str:
-    return next((str(request[name]) for name in _BY_ARN if request.get(name)), "*")
+    return next((_canonical(str(request[name])) for name in _BY_ARN if request.get(name)), "*")
+
+
+def _canonical(text: str) -> str:
+    """An ARN as policies write it: what is understood in several spellings is decided about in one."""
+    layer = arn.parse_layer(text)
+    if layer is not None:
+        base = arn.layer(layer.account, layer.region, layer.name)
+        return base if layer.version is None else f"{base}:{layer.version}"
+    return _PARTITION.sub("arn:aws:", text)
 
 
 def _of_logs(caller: Caller, request: Request) -> Iterator[str]:
@@ -163,7 +174,7 @@ def _context(caller: Caller, request: Request) -> Context:
     if kind == "user":
         found["aws:username"] = (name,)
     if request.get("Layers"):
-        found["lambda:layer"] = tuple(request["Layers"])
+        found["lambda:layer"] = tuple(map(_canonical, request["Layers"]))
     if "Principal" in request:
         found["lambda:principal"] = (str(request["Principal"]),)
     return found

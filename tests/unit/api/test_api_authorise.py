@@ -43,6 +43,24 @@ def needs(operation: str, service: str = "lambda", **request: Any) -> list[tuple
         ("PublishLayerVersion", {"LayerName": "l"}, "PublishLayerVersion", "layer:l"),
         ("GetLayerVersion", {"LayerName": "l", "VersionNumber": 2}, "GetLayerVersion", "layer:l:2"),
         ("GetLayerVersionByArn", {"Arn": f"{PLACE}:layer:l:2"}, "GetLayerVersion", "layer:l:2"),
+        (
+            "GetLayerVersionByArn",
+            {"Arn": f"{PLACE}:layer:l:02".replace("arn:aws:", "arn:aws-cn:")},
+            "GetLayerVersion",
+            "layer:l:2",
+        ),
+        (
+            "GetLayerVersionByArn",
+            {"Arn": f"{PLACE}:layer:l:2".replace("arn:aws:", "arn::")},
+            "GetLayerVersion",
+            "layer:l:2",
+        ),
+        (
+            "TagResource",
+            {"Resource": f"{PLACE}:function:f".replace("arn:aws:", "arn:aws-us-gov:")},
+            "TagResource",
+            "function:f",
+        ),
         ("ListTags", {"Resource": f"{PLACE}:function:f"}, "ListTags", "function:f"),
         (
             "UpdateEventSourceMapping",
@@ -211,3 +229,13 @@ def test_no_operation_escapes_a_policy_that_allows_nothing_of_it() -> None:
     nothing = caller(allow("s3:*"))
     for operation in Contract.of_lambda().operations:
         assert "is not authorized" in refused(nothing, operation, FunctionName="f")
+
+
+def test_no_spelling_of_a_layer_gets_by_what_is_denied() -> None:
+    denied = {"Effect": "Deny", "Action": "*", "Resource": f"{PLACE}:layer:l:2"}
+    limited = caller({"Effect": "Allow", "Action": "*", "Resource": "*"}, denied)
+    for spelt in ("arn:aws:", "arn::", "arn:aws-cn:"):
+        for version in ("2", "02"):
+            layer = f"{PLACE}:layer:l:{version}".replace("arn:aws:", spelt)
+            with pytest.raises(AccessDenied):
+                authorise.check(limited, "lambda", "CreateFunction", {"Layers": [layer]})
