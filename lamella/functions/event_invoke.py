@@ -13,10 +13,15 @@ from typing import Any
 
 from lamella.errors import InvalidParameterValue, ResourceNotFound
 from lamella.functions import lookup
+from lamella.functions.access import Principal
+from lamella.functions.permissions import Permissions, Place
 from lamella.functions.workshop import not_found
 from lamella.model import arn
 from lamella.model.document import DocumentKey, Kind
 from lamella.records.base import Page, Records
+
+Allows = Callable[[Place, Principal, str, Mapping[str, str]], bool]
+"""`lamella.functions.permissions.Permissions.allows`."""
 
 ATTEMPTS = 2
 AGE_SECONDS = 21_600
@@ -41,10 +46,12 @@ class EventInvokeConfig:
 
 @dataclass(frozen=True, slots=True)
 class EventInvokeConfigs:
-    """Every configuration of the kind; ``now`` is the time in UTC."""
+    """Every configuration of the kind; ``now`` is the time in UTC, and ``permissions`` say
+    whether a function of another account may be told."""
 
     records: Records
     now: Callable[[], datetime]
+    permissions: Permissions
 
     def put(
         self, where: tuple[str, str, str], qualifier: str | None, request: Mapping[str, Any]
@@ -95,19 +102,20 @@ class EventInvokeConfigs:
         request: Mapping[str, Any],
         before: EventInvokeConfig,
     ) -> EventInvokeConfig:
-        lookup.resolve(self.records, *where, qualifier)
+        function = lookup.resolve(self.records, *where, qualifier)
         made = changed(before, request, modified=self.now().isoformat())
         for target in (made.on_success, made.on_failure):
             if target is not None:
-                self._check(where, target)
+                self._check(where, target, function.role)
         try:
             self.records.change_document(_key(where, qualifier), lambda _: _to_document(made))
         except KeyError:
             raise not_found(*where, qualifier) from None
         return made
 
-    def _check(self, where: tuple[str, str, str], target: str) -> None:
-        """A destination is of a kind that can be told, and a function one that is there."""
+    def _check(self, where: tuple[str, str, str], target: str, role: str) -> None:
+        """A destination is of a kind that can be told, and a function one that is there and, if
+        it is another account's, may be invoked by ``role``; which of these fails is not told."""
         if service_of(target) not in SERVICES:
             raise InvalidParameterValue(
                 f"The destination ARN {target} is invalid: a destination is a function, or a queue, "
@@ -122,8 +130,11 @@ class EventInvokeConfigs:
             raise InvalidParameterValue(
                 "You can't specify the function as a destination for itself."
             )
+        at = Place(named.account, named.region, named.name, named.qualifier)
         try:
-            lookup.resolve(self.records, named.account, named.region, named.name, named.qualifier)
+            lookup.resolve(self.records, *at.where, at.qualifier)
+            if not may_tell(self.permissions.allows, at, where[0], role):
+                raise not_found(*at.where, at.qualifier)
         except ResourceNotFound:
             raise InvalidParameterValue(f"The destination ARN {target} is invalid.") from None
 
@@ -145,6 +156,13 @@ def changed(
         on_failure=_target(destinations, "OnFailure", before.on_failure),
         modified=modified,
     )
+
+
+def may_tell(allows: Allows, at: Place, account: str, role: str | None) -> bool:
+    """Whether a function of ``account``, which runs as ``role``, may have another invoked."""
+    if at.account == account:
+        return True
+    return allows(at, Principal(account, role), "lambda:InvokeFunction", {})
 
 
 def service_of(target: str) -> str | None:

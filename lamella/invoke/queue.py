@@ -20,6 +20,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import compress
+from operator import not_
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,7 +33,14 @@ from lamella.errors import (
     TooManyRequests,
 )
 from lamella.functions import lookup
-from lamella.functions.event_invoke import AGE_SECONDS, ATTEMPTS, EventInvokeConfig
+from lamella.functions.event_invoke import (
+    AGE_SECONDS,
+    ATTEMPTS,
+    Allows,
+    EventInvokeConfig,
+    may_tell,
+)
+from lamella.functions.permissions import Place
 from lamella.invoke import destinations
 from lamella.invoke.destinations import Ending, Senders
 from lamella.model import arn
@@ -108,11 +117,18 @@ class Queue:
     """
 
     def __init__(
-        self, records: Records, run: Run, senders: Senders, *, retry_seconds: float
+        self,
+        records: Records,
+        run: Run,
+        senders: Senders,
+        allows: Allows,
+        *,
+        retry_seconds: float,
     ) -> None:
         self._records = records
         self._run = run
         self._senders = senders
+        self._allows = allows
         self._retry_seconds = retry_seconds
         self._scale = retry_seconds / 60.0
         # Callers wait for the first, targets make the last wait: neither holds the others up.
@@ -346,14 +362,14 @@ class Queue:
                 await asyncio.get_running_loop().run_in_executor(
                     self._post, self._senders.send, event, told, entry["target"]
                 )
-            except (BotoCoreError, ClientError, LookupError) as error:
+            except (BotoCoreError, ClientError, LookupError, ValueError) as error:
                 await self._deliver_later(event, {**delivery, "targets": left}, error)
                 return
             left.remove(entry)
             if left:
                 event = replace(event, delivery={**delivery, "targets": left})
                 await self._ask(self._records.keep_delivery, event)
-        followers = [self._follower(event, delivery, entry) for entry in left]
+        followers = await self._ask(self._followers, event, delivery, left)
         await self._ask(self._records.settle_event, event.id, Settled(delivery["how"]), followers)
         if followers:
             self._stir.set()
@@ -369,6 +385,23 @@ class Queue:
         log.warning("the record of event %s was not taken, and is sent again: %s", event.id, error)
         event = replace(event, due=due, pauses=event.pauses + 1, delivery=delivery)
         await self._ask(self._records.put_back_event, event)
+
+    def _followers(
+        self, event: QueuedEvent, delivery: dict[str, Any], left: list[dict[str, str]]
+    ) -> list[QueuedEvent]:
+        """The events by which functions are told, but those that may not be any more; blocking."""
+        found = [self._follower(event, delivery, entry) for entry in left]
+        if all(each.account == event.account for each in found):
+            return found
+        try:
+            role = lookup.resolve(self._records, *event.function, event.qualifier).role
+        except ResourceNotFound:
+            role = None
+        places = [Place(*each.function, each.qualifier) for each in found]
+        may = [may_tell(self._allows, at, event.account, role) for at in places]
+        for at in compress(places, map(not_, may)):
+            log.warning("event %s: no permission to tell %s", event.id, at.arn)
+        return list(compress(found, may))
 
     def _follower(
         self, event: QueuedEvent, delivery: dict[str, Any], entry: dict[str, str]

@@ -244,6 +244,7 @@ class Server:
             records,
             events_to(dispatcher),
             Senders(clients),
+            permissions.allows,
             retry_seconds=settings.event_retry_seconds,
         )
         stack.push_async_callback(queue.close)
@@ -285,7 +286,7 @@ class Server:
             permissions=permissions,
             grants=grants,
             provisioned=provisioned,
-            event_invoke=EventInvokeConfigs(records, utc_now),
+            event_invoke=EventInvokeConfigs(records, utc_now, permissions),
             queue=queue,
             mappings=mappings,
             sources=sources,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.e2e.queues import until
 from tests.e2e.server import Cloud, Server, zipped
 
 CODE = "def handler(event, context):\n    return context.invoked_function_arn\n"
@@ -85,6 +86,37 @@ def test_a_grant_on_an_alias_is_of_that_alias(cloud: Cloud, theirs: Cloud, arn: 
     grant(cloud, arn)
     assert theirs.result(arn) == arn
     assert refused(theirs.client.invoke, FunctionName=f"{arn}:1")
+
+
+def test_a_destination_of_another_account_takes_a_grant(
+    cloud: Cloud, theirs: Cloud, arn: str, server: Server
+) -> None:
+    def tell(target: str) -> None:
+        theirs.client.put_function_event_invoke_config(
+            FunctionName=name, DestinationConfig={"OnSuccess": {"Destination": target}}
+        )
+
+    def runs(function: str) -> int:
+        paths = [each for each in server.data.joinpath("logs").rglob("*") if each.is_file()]
+        return sum(each.read_text().count("TOLD") for each in paths if function in str(each))
+
+    name = theirs.function(CODE)
+    told = cloud.function("def handler(event, context):\n    print('TOLD')\n")
+    target = f"{arn.rpartition(':')[0]}:{told}"
+    for each in (target, f"{target}-nowhere"):
+        with pytest.raises(ClientError) as error:
+            tell(each)
+        assert error.value.response["Error"]["Code"] == "InvalidParameterValueException"
+        assert f"The destination ARN {each} is invalid." in str(error.value)
+    grant(cloud, target)
+    tell(target)
+    theirs.client.invoke(FunctionName=name, InvocationType="Event")
+    until(lambda: runs(told) == 1)
+    # one revoked since is not used any more
+    cloud.client.remove_permission(FunctionName=target, StatementId="s")
+    theirs.client.invoke(FunctionName=name, InvocationType="Event")
+    until(lambda: "no permission to tell" in server.log())
+    assert runs(told) == 1
 
 
 def test_what_is_not_there_looks_as_what_is_not_allowed(theirs: Cloud, arn: str) -> None:
