@@ -1,4 +1,4 @@
-"""What ``lamella keys`` and ``lamella orgs`` share: the data directory, and how faults are told."""
+"""What commands beside a server share: the data directory, and how faults are told."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def doctor(as_json: output.Json = False) -> None:
     from lamella.sandbox import probe
 
     findings = (*probe.examine(), free_space(_data()))
-    runtimes = Catalog.discover().rows()
+    runtimes = Catalog.discover(pins=_pins()).rows()
     if as_json:
         output.as_json(
             {
@@ -89,6 +90,18 @@ def free_space(folder: Path) -> Finding:
         f"{output.size(free)} in {folder}",
         "Make room, or keep data elsewhere with --data DIR.",
     )
+
+
+def _pins() -> dict[str, Path]:
+    """The runtimes pinned by hand; none where they cannot be read, which a server says itself."""
+    from lamella.errors import HostError
+    from lamella.runtimes import pins
+
+    try:
+        return pins.load(_data())
+    except HostError as error:
+        print(error, file=sys.stderr)
+        return {}
 
 
 def _data() -> Path:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lamella
-from lamella.cli import demo, doctor, keys, layer, orgs, output, serve
+from lamella.cli import demo, doctor, keys, layer, orgs, output, runtimes, serve
 
 app = typer.Typer(
     name="lamella",
@@ -28,6 +28,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(layer.app, name="layer")
 app.add_typer(keys.app, name="keys")
 app.add_typer(orgs.app, name="orgs")
+app.add_typer(runtimes.app, name="runtimes")
 
 
 def _print_version(wanted: bool) -> None:

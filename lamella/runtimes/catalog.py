@@ -11,6 +11,7 @@ own version where there is one, else on the nearest newer, else on the nearest; 
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,10 +20,10 @@ from pathlib import Path
 from lamella.errors import RuntimeMissing
 from lamella.runtimes.interpreter import Family, Interpreter, placed, prefix_of
 from lamella.runtimes.ruby import find as ruby
-from lamella.runtimes.search import Places, ask, real_files
+from lamella.runtimes.search import Places, ask, is_program, real_files
 
 PYTHON_MINORS = range(8, 15)
-NODE_MAJORS = (18, 20, 22, 24)
+NODE_MAJORS = (18, 20, 22, 24, 26)
 PROVIDED = ("provided.al2", "provided.al2023")
 
 _PYTHON = re.compile(r"python3\.(\d+)")
@@ -34,59 +35,71 @@ _FAMILIES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of `lamella doctor`: a runtime, its interpreter or what would mend its absence."""
+    """A runtime, its interpreter or what would mend its absence: a line of `lamella runtimes`."""
 
     runtime: str
     available: bool
     interpreter: str
     remark: str
+    version: str = ""
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """The interpreters of this host, by their version: Python's minor, Node.js's major, Ruby's
-    major and minor."""
+    major and minor. Beside them, by runtime, those pinned by hand, and why a pin cannot be used."""
 
     pythons: Mapping[int, Path] = field(default_factory=dict)
     nodes: Mapping[int, tuple[str, Path]] = field(default_factory=dict)
     rubies: ruby.Rubies = field(default_factory=dict)
+    pinned: Mapping[str, Interpreter] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def discover(
-        cls, environ: Mapping[str, str] | None = None, home: Path | None = None
+        cls,
+        environ: Mapping[str, str] | None = None,
+        home: Path | None = None,
+        *,
+        pins: Mapping[str, Path] | None = None,
     ) -> Catalog:
         """Look through PATH, /usr/bin, /usr/local/bin and the versions of version managers.
 
-        ``environ`` is the process's own unless it is given, ``home`` what it says HOME is.
+        ``environ`` is the process's own unless it is given, ``home`` what it says HOME is,
+        ``pins`` the paths chosen by hand, by runtime.
         Runs each Node.js and Ruby once, to ask for its version; a file that does not answer is
         skipped.
         """
         places = Places.of(environ, home)
-        return cls(_pythons(places), _nodes(places), ruby.rubies(places))
+        pinned: dict[str, Interpreter] = {}
+        broken: dict[str, str] = {}
+        for runtime, path in (pins or {}).items():
+            try:
+                pinned[runtime] = identify(runtime, path)
+            except RuntimeMissing as error:
+                broken[runtime] = f"{error} Unpin it with `lamella runtimes unpin {runtime}`."
+        return cls(_pythons(places), _nodes(places), ruby.rubies(places), pinned, broken)
 
     def find(self, runtime: str) -> Interpreter:
         """The interpreter for an AWS runtime name. Raises RuntimeMissing, which names the mend."""
         if runtime in PROVIDED:
             return Interpreter(runtime=runtime, family=Family.PROVIDED)
+        if runtime in self.broken:
+            # Another interpreter than the one that was asked for would be a surprise.
+            raise RuntimeMissing(self.broken[runtime])
+        if runtime in self.pinned:
+            return self.pinned[runtime]
         if match := _PYTHON.fullmatch(runtime):
             path = self.pythons.get(int(match[1]))
             if path is not None:
                 return _python(runtime, int(match[1]), path)
         if (match := _NODE.fullmatch(runtime)) and self.nodes:
-            return self._node(runtime, int(match[1]))
+            wanted = int(match[1])
+            return _node(runtime, wanted, *self.nodes[nearest(wanted, self.nodes)])
         if (minor := ruby.wanted(runtime)) and self.rubies:
             return ruby.choose(runtime, minor, self.rubies)
         raise RuntimeMissing(mend(runtime))
-
-    def _node(self, runtime: str, wanted: int) -> Interpreter:
-        major = nearest(wanted, self.nodes)
-        version, path = self.nodes[major]
-        note = "" if major == wanted else f"Node.js {version} stands in for version {wanted}"
-        return placed(
-            Interpreter(runtime=runtime, family=Family.NODEJS, version=version, note=note),
-            path,
-            "node",
-        )
 
     def rows(self) -> tuple[Row, ...]:
         """Every runtime that Lamella knows how to start, in AWS's order."""
@@ -99,8 +112,42 @@ class Catalog:
         try:
             found = self.find(runtime)
         except RuntimeMissing as missing:
-            return Row(runtime, False, "", str(missing))
-        return Row(runtime, True, str(found.path or "the function's own bootstrap"), found.note)
+            return Row(runtime, False, "", str(missing), pinned=runtime in self.broken)
+        interpreter = str(found.path or "the function's own bootstrap")
+        pinned = runtime in self.pinned
+        return Row(runtime, True, interpreter, found.note, found.version, pinned)
+
+
+def identify(runtime: str, path: Path) -> Interpreter:
+    """The program at ``path`` as the interpreter of ``runtime``.
+
+    Raises RuntimeMissing if there is none, or none that can run it; the message names both.
+    """
+    real = Path(os.path.realpath(path))
+    if not is_program(real):
+        what = "is not a program (a script or a shim is none)" if real.exists() else "is not there"
+        raise RuntimeMissing(f"{runtime}: its pinned interpreter {path} {what}.")
+    if real.parent.name != "bin" or prefix_of(real) == Path("/"):
+        raise RuntimeMissing(
+            f"{runtime}: its pinned interpreter {path} is not in the folder bin of an installation."
+        )
+    found = _identified(runtime, real)
+    if found is None:
+        raise RuntimeMissing(f"{runtime}: {path} is no interpreter that could run it.")
+    return found
+
+
+def _identified(runtime: str, path: Path) -> Interpreter | None:
+    if (match := _PYTHON.fullmatch(runtime)) and int(match[1]) in PYTHON_MINORS:
+        fits = ask(path, "--version").startswith(f"Python 3.{match[1]}.")
+        return _python(runtime, int(match[1]), path) if fits else None
+    if match := _NODE.fullmatch(runtime):
+        version = _node_version(path)
+        return _node(runtime, int(match[1]), version, path) if version else None
+    if minor := ruby.wanted(runtime):
+        version = ruby.version_of(path)
+        return ruby.interpreter(runtime, minor, version, path) if version else None
+    return None
 
 
 def nearest(wanted: int, majors: Iterable[int]) -> int:
@@ -174,6 +221,13 @@ def _node_version(path: Path) -> str | None:
     """``20.20.2``, or None from a file that does not answer."""
     match = re.match(r"v(\d+\.\d+\.\d+)", ask(path, "--version"))
     return match[1] if match else None
+
+
+def _node(runtime: str, wanted: int, version: str, path: Path) -> Interpreter:
+    stands_in = int(version.split(".")[0]) != wanted
+    note = f"Node.js {version} stands in for version {wanted}" if stands_in else ""
+    found = Interpreter(runtime=runtime, family=Family.NODEJS, version=version, note=note)
+    return placed(found, path, "node")
 
 
 def _python(runtime: str, minor: int, path: Path) -> Interpreter:

@@ -82,7 +82,6 @@ from lamella.model.invocation import Outcome
 from lamella.model.limits import UNZIPPED_BYTES
 from lamella.model.mapping import EventSourceMapping
 from lamella.records.sqlite import open_records
-from lamella.runtimes.catalog import Catalog
 from lamella.sandbox import bubblewrap, cgroup
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
@@ -90,6 +89,7 @@ from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
 from lamella.wiring.accounts import authenticator
 from lamella.wiring.host import RECORDS, Folders, data_directory, files_for_environments, instance
 from lamella.wiring.own_log import set_up_logging
+from lamella.wiring.runtimes import interpreters
 
 THREADS = 32
 LOG_SWEEP_SECONDS = 3_600
@@ -170,7 +170,7 @@ class Server:
         stack.callback(sweeping.cancel)
         watch = MemoryWatch()
         stack.callback(watch.close)
-        catalog = await asyncio.to_thread(Catalog.discover, os.environ)
+        catalog = await asyncio.to_thread(interpreters, folders.root)
         furnisher = Furnisher(catalog, trees, stacks, bytecode)
         ground = Ground(spawner, reserve, watch, collecting)
 

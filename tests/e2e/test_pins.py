@@ -1,0 +1,122 @@
+"""Pinned interpreters, from the command to the function."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamella.runtimes.catalog import Catalog
+from tests.e2e.server import Cloud, serving
+
+VERSION = f"python3.{sys.version_info.minor}"
+REAL = Path(os.path.realpath(sys.executable))
+
+
+def runtimes(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lamella", "runtimes", *words, "--data", str(data)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def row(data: Path, runtime: str) -> Any:
+    done = runtimes(data, "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = [each for each in json.loads(done.stdout) if each["runtime"] == runtime]
+    return found
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A Node.js in an installation of its own."""
+    found = Catalog.discover(os.environ).nodes
+    if not found:
+        pytest.skip("this host has no Node.js")
+    _, node = next(iter(found.values()))
+    (tmp_path / "own" / "bin").mkdir(parents=True)
+    return Path(shutil.copy(node, tmp_path / "own" / "bin" / "node"))
+
+
+def test_a_pin_is_shown_used_and_taken_back(data: Path, bundle: Path) -> None:
+    done = runtimes(data, "pin", "nodejs22.x", str(bundle))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"nodejs22.x runs on {bundle} (version ")
+    assert json.loads((data / "runtimes.json").read_text()) == {"nodejs22.x": str(bundle)}
+    shown = row(data, "nodejs22.x")
+    assert (shown["available"], shown["interpreter"], shown["pinned"]) == (True, str(bundle), True)
+    assert not row(data, "nodejs20.x")["pinned"]
+
+    gone = bundle.with_name("gone")
+    shutil.copy(bundle, gone)
+    assert runtimes(data, "pin", "nodejs20.x", str(gone)).returncode == 0
+    gone.unlink()
+    missing = row(data, "nodejs20.x")
+    assert (missing["available"], missing["pinned"]) == (False, True)
+    reason = f"nodejs20.x: its pinned interpreter {gone} is not there."
+    assert missing["remark"].startswith(reason)
+
+    with serving(data) as server:
+        cloud = Cloud(server.endpoint)
+        source = "exports.handler = async () => process.execPath"
+        more = {"file": "app.js"}
+        pinned = cloud.function(source, runtime="nodejs22.x", **more)
+        assert cloud.result(pinned) == "/var/lang/bin/node"
+        broken = cloud.function(source, runtime="nodejs20.x", **more)
+        with pytest.raises(cloud.client.exceptions.ClientError, match=reason):
+            cloud.invoke(broken)
+    assert reason in (data.parent / f"{data.name}.log").read_text()
+
+    done = runtimes(data, "unpin", "nodejs20.x")
+    assert done.stdout.startswith(f"nodejs20.x is not pinned to {gone} any more")
+    assert json.loads((data / "runtimes.json").read_text()) == {"nodejs22.x": str(bundle)}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "path", "words"),
+    [
+        (
+            "ruby3.3",
+            "/nowhere/bin/ruby",
+            "ruby3.3: its pinned interpreter /nowhere/bin/ruby is not",
+        ),
+        ("ruby3.3", __file__, "is not a program"),
+        ("ruby3.3", str(REAL), f"ruby3.3: {REAL} is no interpreter that could run it."),
+        ("python3.8", str(REAL), f"python3.8: {REAL} is no interpreter that could run it."),
+        ("provided.al2023", str(REAL), "is no interpreter that could run it."),
+        ("python2.7", str(REAL), "is no interpreter that could run it."),
+    ],
+)
+def test_what_cannot_be_pinned(data: Path, runtime: str, path: str, words: str) -> None:
+    done = runtimes(data, "pin", runtime, path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
+    assert not (data / "runtimes.json").exists()
+
+
+def test_a_python_is_pinned_to_its_own_version(data: Path) -> None:
+    done = runtimes(data, "pin", VERSION, sys.executable, "--json")
+    assert json.loads(done.stdout)["runtime"] == VERSION, done.stderr
+
+
+def test_unpinning_what_is_not_pinned(data: Path) -> None:
+    done = runtimes(data, "unpin", "ruby3.3")
+    assert (done.returncode, done.stderr) == (2, "ruby3.3 is not pinned.\n")
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"ruby3.3": 1}', '{"ruby3.3": "ruby"}'])
+def test_pins_that_cannot_be_read_are_named(data: Path, text: str) -> None:
+    data.mkdir()
+    (data / "runtimes.json").write_text(text)
+    done = runtimes(data)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"The pinned runtimes in {data}/runtimes.json cannot be read" in done.stderr
