@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from lamella.errors import InvalidParameterValue, PreconditionFailed
+from lamella.functions.ended import has_ended
 from lamella.layers.packages import Source, source
 from lamella.model import limits
 from lamella.model.function import Function
@@ -84,15 +85,6 @@ RESERVED_NAMES = frozenset(
     }
 )
 
-NO_LONGER_CREATED = frozenset(
-    {
-        *("nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", "nodejs8.10", "nodejs10.x"),
-        *("nodejs12.x", "nodejs14.x", "python2.7", "python3.6", "python3.7", "ruby2.5", "ruby2.7"),
-        *("dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1", "dotnetcore3.1", "go1.x", "java8"),
-        "provided",
-    }
-)
-
 
 def check_package(request: Mapping[str, Any]) -> None:
     """The members of CreateFunction that go with its package type."""
@@ -144,7 +136,7 @@ def check_log_levels(config: Mapping[str, Any], log_format: str) -> None:
 
 
 def check_runtime(runtime: str | None) -> None:
-    if runtime in NO_LONGER_CREATED:
+    if has_ended(runtime):
         raise InvalidParameterValue(
             f"The runtime parameter of {runtime} is no longer supported for creating or updating "
             "AWS Lambda functions. We recommend you use a supported runtime while creating or "

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lamella.errors import InvalidParameterValue, PreconditionFailed
 from lamella.functions import rules
+from lamella.functions.ended import CREATION_BLOCKED, has_ended
 from lamella.layers.packages import S3Object
 from tests.unit.functions.works import A_CODE, a_function, request
 
@@ -50,7 +51,7 @@ class TestPackage:
 
 
 class TestRuntime:
-    @pytest.mark.parametrize("runtime", sorted(rules.NO_LONGER_CREATED))
+    @pytest.mark.parametrize("runtime", sorted(filter(has_ended, CREATION_BLOCKED)))
     def test_one_that_aws_has_ended_is_refused(self, runtime: str) -> None:
         assert refused(rules.check_runtime, runtime) == (
             f"The runtime parameter of {runtime} is no longer supported for creating or updating "
