@@ -68,10 +68,9 @@ def test_a_pin_is_shown_used_and_taken_back(data: Path, bundle: Path) -> None:
     with serving(data) as server:
         cloud = Cloud(server.endpoint)
         source = "exports.handler = async () => process.execPath"
-        more = {"file": "app.js"}
-        pinned = cloud.function(source, runtime="nodejs22.x", **more)
+        pinned = cloud.function(source, runtime="nodejs22.x", file="app.js")
         assert cloud.result(pinned) == "/var/lang/bin/node"
-        broken = cloud.function(source, runtime="nodejs20.x", **more)
+        broken = cloud.function(source, runtime="nodejs20.x", file="app.js")
         with pytest.raises(cloud.client.exceptions.ClientError, match=reason):
             cloud.invoke(broken)
     assert reason in (data.parent / f"{data.name}.log").read_text()
