@@ -18,6 +18,12 @@ from lamella.records.tables import event_counts, events
 
 ACCEPTED = "accepted"
 
+Lane = tuple[str, str, str]
+"""Account, region and name of a function, whose events wait for one another alone."""
+
+_LANE = (events.c.account, events.c.region, events.c.name)
+_BY_LANE = (*_LANE, events.c.due)
+
 
 def add(connection: Connection, accepted: Sequence[QueuedEvent]) -> None:
     if accepted:
@@ -31,27 +37,21 @@ def lease(
     until: float,
     limit: int,
     each: int,
-    busy: Collection[tuple[str, str, str]],
+    busy: Collection[Lane],
 ) -> tuple[QueuedEvent, ...]:
-    turn = sa.func.row_number().over(
-        partition_by=(events.c.account, events.c.region, events.c.name), order_by=events.c.due
-    )
-    wanted = sa.select(events.c.id, events.c.due, turn.label("turn")).where(events.c.due <= now)
-    for account, region, name in busy:
-        wanted = wanted.where(
-            sa.not_(
-                sa.and_(
-                    events.c.account == account,
-                    events.c.region == region,
-                    events.c.name == name,
-                )
-            )
+    # The first `limit` are events of as many lanes at most: of those whose turn comes first.
+    lanes = [lane for lane in _lanes(connection, now) if lane not in busy][:limit]
+    due = [
+        (row.due, row.id)
+        for lane in lanes
+        for row in connection.execute(
+            sa.select(events.c.due, events.c.id)
+            .where(*_of(lane), events.c.due <= now)
+            .order_by(events.c.due)
+            .limit(min(each, limit))
         )
-    due = wanted.subquery()
-    ids = connection.execute(
-        sa.select(due.c.id).where(due.c.turn <= each).order_by(due.c.due).limit(limit)
-    ).scalars()
-    chosen = list(ids)
+    ]
+    chosen = [identifier for _, identifier in sorted(due)[:limit]]
     if not chosen:
         return ()
     connection.execute(
@@ -60,6 +60,41 @@ def lease(
     found = connection.execute(sa.select(events).where(events.c.id.in_(chosen)))
     by_id = {row.id: _from_row(row) for row in found}
     return tuple(by_id[one] for one in chosen)
+
+
+def _lanes(connection: Connection, now: float) -> list[Lane]:
+    """Functions with events that are due, by when their first was.
+
+    One step in the index for each function that has any, however many events there are: a queue
+    is longest when there is least time to read through it.
+    """
+    first = sa.select(events.c.id).order_by(*_BY_LANE).limit(1)
+    firsts = sa.select(first.scalar_subquery().label("id")).cte("firsts", recursive=True)
+    last = events.alias("last")
+    # As one comparison of three columns, SQLite would look up the first in the index alone.
+    following = [
+        first.where(
+            *(column == last.c[column.name] for column in _LANE[:same]),
+            _LANE[same] > last.c[_LANE[same].name],
+        )
+        .correlate(last)
+        .scalar_subquery()
+        for same in (2, 1, 0)
+    ]
+    firsts = firsts.union_all(
+        sa.select(sa.func.coalesce(*following)).join_from(firsts, last, last.c.id == firsts.c.id)
+    )
+    found = connection.execute(
+        sa.select(*_LANE)
+        .join(firsts, firsts.c.id == events.c.id)
+        .where(events.c.due <= now)
+        .order_by(events.c.due)
+    )
+    return [(row.account, row.region, row.name) for row in found]
+
+
+def _of(lane: Lane) -> tuple[sa.ColumnElement[bool], ...]:
+    return tuple(column == value for column, value in zip(_LANE, lane, strict=True))
 
 
 def release(connection: Connection, now: float) -> int:

@@ -148,6 +148,8 @@ events = sa.Table(
     sa.Column("pauses", sa.Integer, nullable=False),
     sa.Column("delivery", sa.JSON(none_as_null=True)),
     sa.Index("events_by_due", "due"),
+    # holds all that is asked while events wait, so that their payloads are not read past
+    sa.Index("events_by_function", "account", "region", "name", "due", "leased", "id"),
 )
 
 event_counts = sa.Table(

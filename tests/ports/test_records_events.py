@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from hypothesis import settings
@@ -71,6 +74,47 @@ def test_one_function_does_not_take_every_place(records: Records) -> None:
     names = [event.name for event in lease(records, each=4)]
     assert (names.count("many"), names.count("few")) == (4, 2)
     assert lease(records, busy=[(ACCOUNT, REGION, "many")]) == ()
+
+
+def test_what_is_leased_is_chosen_by_the_rule_whatever_waits(records: Records) -> None:
+    chance = random.Random(7)
+    held: dict[str, QueuedEvent] = {}
+    for turn in range(40):
+        now = float(turn)
+        arrived = []
+        for number in range(chance.randrange(6)):
+            event = replace(
+                an_event(10 * turn + number, name=chance.choice("abc"), due=now + number / 100),
+                account=chance.choice((ACCOUNT, "222222222222")),
+                region=chance.choice((REGION, "ap-south-1")),
+            )
+            arrived.append(event)
+        records.add_events(arrived)
+        held.update((event.id, event) for event in arrived)
+        limit, each = chance.randrange(1, 9), chance.randrange(1, 4)
+        busy = {event.function for event in held.values() if chance.random() < 0.1}
+        expected = by_the_rule(held.values(), now + 0.04, limit, each, busy)
+        found = lease(records, now + 0.04, limit=limit, each=each, busy=busy)
+        assert [event.id for event in found] == [event.id for event in expected]
+        for event in found:
+            records.settle_event(event.id, Settled.SUCCESS)
+            del held[event.id]
+
+
+def by_the_rule(
+    waiting: Iterable[QueuedEvent],
+    now: float,
+    limit: int,
+    each: int,
+    busy: Collection[tuple[str, str, str]],
+) -> list[QueuedEvent]:
+    taken: Counter[tuple[str, str, str]] = Counter()
+    chosen = []
+    for event in sorted(waiting, key=lambda event: event.due):
+        taken[event.function] += 1
+        if event.due <= now and event.function not in busy and taken[event.function] <= each:
+            chosen.append(event)
+    return chosen[:limit]
 
 
 def test_an_event_put_back_has_what_it_was_given(records: Records) -> None:

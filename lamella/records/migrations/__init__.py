@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from lamella.records.tables import metadata
 
-HEAD = "r0003"
+HEAD = "r0004"
 _STAMP = sa.table("alembic_version", sa.column("version_num", sa.String(32)))
 
 
