@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from lamella.model.function import Function
 from lamella.model.invocation import Outcome
 
 ERROR_MESSAGE_CHARACTERS = 1_024
+_NOT_SENT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 DESTINATION, DEAD_LETTER = "destination", "dead-letter"
 
 
@@ -93,8 +95,16 @@ def attributes(event: QueuedEvent, ending: Ending) -> dict[str, str]:
     return {
         "RequestID": event.id,
         "ErrorCode": "200" if ending.outcome is not None else "429",
-        "ErrorMessage": message[:ERROR_MESSAGE_CHARACTERS],
+        "ErrorMessage": sendable(message)[:ERROR_MESSAGE_CHARACTERS],
     }
+
+
+def sendable(text: str) -> str:
+    """``text`` with only the characters that SQS and SNS take, which refuse the whole message else.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    return _NOT_SENT.sub("\ufffd", text) or "-"
 
 
 def _error_message(payload: bytes) -> str:
@@ -138,6 +148,7 @@ class Senders:
         _, _, service, region, account, resource = target.split(":", 5)
         client = self._clients.client(service, account or event.account, region or event.region)
         body = delivery["record"] if kind == DESTINATION else event.payload.decode("utf-8")
+        body = sendable(body)
         told = delivery["attributes"] if kind == DEAD_LETTER else {}
         named = {
             name: {"DataType": "Number" if name == "ErrorCode" else "String", "StringValue": value}

@@ -253,8 +253,11 @@ class Queue:
                 await self._invoke(event)
             else:
                 await self._deliver(event)
-        except Exception:  # the boundary of a task: the lease brings the event back
+        except Exception:  # the boundary of a task: the event is tried again
             log.exception("event %s of %s could not be dealt with", event.id, event.name)
+            later = replace(event, due=time.time() + LONGEST_PAUSE * self._scale)
+            with contextlib.suppress(Exception):  # the lease brings it back, if nothing else
+                await self._ask(self._records.put_back_event, later)
         finally:
             self._lanes[event.function].running -= 1
             self._drive(event.function)
@@ -265,7 +268,7 @@ class Queue:
         outcome, error = None, None
         rules = await self._ask(self._rules, event)
         now = time.time()
-        if now > event.accepted + rules.age and (event.attempts or event.pauses):
+        if now > event.accepted + rules.age:
             await self._end(event, rules, Ending(Condition.AGE_EXCEEDED))
             return
         if rules.has_no_concurrency:

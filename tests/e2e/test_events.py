@@ -19,7 +19,7 @@ import json
 def handler(event, context):
     print("RAN", json.dumps([context.aws_request_id, event, context.invoked_function_arn]))
     if isinstance(event, dict) and event.get("fail"):
-        raise ValueError("it fails")
+        raise ValueError("it \\x1b[31mfails")
     return {"done": event}
 """
 
@@ -102,7 +102,7 @@ def test_a_failing_event_is_tried_three_times_and_its_record_and_its_dead_letter
     (record,) = sqs.bodies(told)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("timestamp"))
     answer = record.pop("responsePayload")
-    assert (answer["errorType"], answer["errorMessage"]) == ("ValueError", "it fails")
+    assert (answer["errorType"], answer["errorMessage"]) == ("ValueError", "it \x1b[31mfails")
     assert record == {
         "version": "1.0",
         "requestContext": {
@@ -123,7 +123,7 @@ def test_a_failing_event_is_tried_three_times_and_its_record_and_its_dead_letter
     assert {name: each["StringValue"] for name, each in letter["MessageAttributes"].items()} == {
         "RequestID": request_id,
         "ErrorCode": "200",
-        "ErrorMessage": "it fails",
+        "ErrorMessage": "it \ufffd[31mfails",
     }
 
 
