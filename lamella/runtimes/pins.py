@@ -6,6 +6,7 @@ runtime is `lamella.runtimes.catalog`'s to say.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -53,5 +54,6 @@ def save(data: Path, pins: Mapping[str, Path]) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         raise HostError(f"{file} cannot be written: {error.strerror or error}") from error

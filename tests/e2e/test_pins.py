@@ -29,11 +29,10 @@ def runtimes(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def row(data: Path, runtime: str) -> Any:
+def rows(data: Path) -> dict[str, Any]:
     done = runtimes(data, "--json")
     assert done.returncode == 0, done.stderr
-    (found,) = [each for each in json.loads(done.stdout) if each["runtime"] == runtime]
-    return found
+    return {each["runtime"]: each for each in json.loads(done.stdout)}
 
 
 @pytest.fixture
@@ -52,24 +51,25 @@ def test_a_pin_is_shown_used_and_taken_back(data: Path, bundle: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"nodejs22.x runs on {bundle} (version ")
     assert json.loads((data / "runtimes.json").read_text()) == {"nodejs22.x": str(bundle)}
-    shown = row(data, "nodejs22.x")
-    assert (shown["available"], shown["interpreter"], shown["pinned"]) == (True, str(bundle), True)
-    assert not row(data, "nodejs20.x")["pinned"]
 
     gone = bundle.with_name("gone")
     shutil.copy(bundle, gone)
     assert runtimes(data, "pin", "nodejs20.x", str(gone)).returncode == 0
     gone.unlink()
-    missing = row(data, "nodejs20.x")
-    assert (missing["available"], missing["pinned"]) == (False, True)
+    shown = rows(data)
+    pinned = shown["nodejs22.x"]
+    assert (pinned["available"], pinned["interpreter"]) == (True, str(bundle))
+    missing = shown["nodejs20.x"]
+    assert (missing["available"], missing["interpreter"]) == (False, None)
     reason = f"nodejs20.x: its pinned interpreter {gone} is not there."
     assert missing["remark"].startswith(reason)
+    assert [name for name, each in shown.items() if each["pinned"]] == ["nodejs20.x", "nodejs22.x"]
 
     with serving(data) as server:
         cloud = Cloud(server.endpoint)
         source = "exports.handler = async () => process.execPath"
-        pinned = cloud.function(source, runtime="nodejs22.x", file="app.js")
-        assert cloud.result(pinned) == "/var/lang/bin/node"
+        name = cloud.function(source, runtime="nodejs22.x", file="app.js")
+        assert cloud.result(name) == "/var/lang/bin/node"
         broken = cloud.function(source, runtime="nodejs20.x", file="app.js")
         with pytest.raises(cloud.client.exceptions.ClientError, match=reason):
             cloud.invoke(broken)
@@ -80,25 +80,10 @@ def test_a_pin_is_shown_used_and_taken_back(data: Path, bundle: Path) -> None:
     assert json.loads((data / "runtimes.json").read_text()) == {"nodejs22.x": str(bundle)}
 
 
-@pytest.mark.parametrize(
-    ("runtime", "path", "words"),
-    [
-        (
-            "ruby3.3",
-            "/nowhere/bin/ruby",
-            "ruby3.3: its pinned interpreter /nowhere/bin/ruby is not",
-        ),
-        ("ruby3.3", __file__, "is not a program"),
-        ("ruby3.3", str(REAL), f"ruby3.3: {REAL} is no interpreter that could run it."),
-        ("python3.8", str(REAL), f"python3.8: {REAL} is no interpreter that could run it."),
-        ("provided.al2023", str(REAL), "is no interpreter that could run it."),
-        ("python2.7", str(REAL), "is no interpreter that could run it."),
-    ],
-)
-def test_what_cannot_be_pinned(data: Path, runtime: str, path: str, words: str) -> None:
-    done = runtimes(data, "pin", runtime, path)
+def test_what_cannot_be_pinned_is_not_kept(data: Path) -> None:
+    done = runtimes(data, "pin", "ruby3.3", str(REAL))
     assert (done.returncode, done.stdout) == (1, "")
-    assert words in done.stderr
+    assert done.stderr == f"ruby3.3: {REAL} is no interpreter that could run it.\n"
     assert not (data / "runtimes.json").exists()
 
 
@@ -112,10 +97,9 @@ def test_unpinning_what_is_not_pinned(data: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "ruby3.3 is not pinned.\n")
 
 
-@pytest.mark.parametrize("text", ["no json", "[]", '{"ruby3.3": 1}', '{"ruby3.3": "ruby"}'])
-def test_pins_that_cannot_be_read_are_named(data: Path, text: str) -> None:
+def test_pins_that_cannot_be_read_are_named(data: Path) -> None:
     data.mkdir()
-    (data / "runtimes.json").write_text(text)
+    (data / "runtimes.json").write_text("no json")
     done = runtimes(data)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"The pinned runtimes in {data}/runtimes.json cannot be read" in done.stderr

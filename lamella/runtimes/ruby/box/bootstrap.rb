@@ -2,6 +2,11 @@
 
 # Runs a Ruby function: loads its handler, then answers one invocation after the other.
 
+# The gems that come with Ruby itself are found too, after the function's and the layers':
+# newer Rubies have taken libraries that are needed here out of their standard library.
+bundled = File.join(RbConfig::CONFIG['rubylibprefix'], 'gems', RbConfig::CONFIG['ruby_version'])
+Gem.use_paths(Gem.dir, [*Gem.path, bundled]) if defined?(Gem) && File.directory?(bundled)
+
 require 'json'
 require_relative 'client'
 require_relative 'context'
@@ -58,10 +63,6 @@ module Lamella
     end
   end
 end
-
-# The gems that come with Ruby itself are found too, after the function's and the layers'.
-bundled = File.join(RbConfig::CONFIG['rubylibprefix'], 'gems', RbConfig::CONFIG['ruby_version'])
-Gem.use_paths(Gem.dir, [*Gem.path, bundled]) if defined?(Gem) && File.directory?(bundled)
 
 # An idle runtime that is told to end has nothing to say; its at_exit blocks run.
 trap('TERM') { exit(0) }
