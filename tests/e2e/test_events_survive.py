@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.queues import Queues, queues, until
+from tests.e2e.queues import Queues, queues
 from tests.e2e.server import Cloud, Server
 from tests.e2e.test_events import metrics
 
@@ -115,6 +115,13 @@ class Trial:
         assert seen["lamella_events_conservation_difference"] == 0
         return seen['lamella_events{state="waiting"}'] + seen['lamella_events{state="leased"}']
 
+    def settle(self, seconds: float) -> None:
+        """Wait until every event has come to its end, asking now and then."""
+        end = time.monotonic() + seconds
+        while left := self.unsettled():
+            assert time.monotonic() < end, f"{left} events are left after {seconds} s"
+            time.sleep(0.5)
+
     def ends(self) -> dict[str, Counter[str]]:
         """How often each request id was told of, by function."""
         told = {}
@@ -142,7 +149,7 @@ def survive(data: Path, sqs: Queues, *, events: int, kills: int, pause: float) -
             trial.kill()
             assert trial.kills < 200
         sending.join()
-        until(lambda: trial.unsettled() == 0, 240)
+        trial.settle(300)
         seen = metrics(trial.server)
         ended = {how: count for how, count in seen.items() if "settled_total" in how}
         assert seen["lamella_events_accepted_total"] == sum(ended.values())
