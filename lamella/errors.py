@@ -221,19 +221,21 @@ class ProvisionedConcurrencyConfigNotFound(ApiError):
     status = 404
 
 
-class LogsResourceNotFound(ApiError):
-    """CloudWatch Logs answers 400 where others answer 404."""
+class LogsError(ApiError):
+    """An error of CloudWatch Logs, which answers 400 where others answer 404."""
 
+
+class LogsResourceNotFound(LogsError):
     code = "ResourceNotFoundException"
     status = 400
 
 
-class LogsResourceExists(ApiError):
+class LogsResourceExists(LogsError):
     code = "ResourceAlreadyExistsException"
     status = 400
 
 
-class LogsInvalidParameter(ApiError):
+class LogsInvalidParameter(LogsError):
     code = "InvalidParameterException"
     status = 400
 

@@ -348,7 +348,8 @@ def _canonical_headers(request: Request, signed: bytes) -> list[bytes]:
 
 
 def _canonical_path(path: bytes) -> bytes:
-    """The path as it came, encoded once more; ``.``, ``..`` and empty segments are worked out."""
+    """The path as it came, encoded once more; ``.``, ``..`` and empty segments are worked out, as
+    AWS's own clients do it: a dot at the end leaves no slash behind."""
     if b"/." in path or b"//" in path:
         kept: list[bytes] = []
         for segment in path.split(b"/"):
@@ -356,7 +357,7 @@ def _canonical_path(path: bytes) -> bytes:
                 kept.pop()
             elif segment not in (b"", b".", b".."):
                 kept.append(segment)
-        trailing = b"/" if kept and path.endswith((b"/", b"/.", b"/..")) else b""
+        trailing = b"/" if kept and path.endswith(b"/") else b""
         path = b"/" + b"/".join(kept) + trailing
     return quote_from_bytes(path, safe="/~").encode()
 

@@ -373,7 +373,7 @@ def _become_box(request: Any, program: bytes, info: int, gate: int, outputs: lis
 
 def _in_memory(data: bytes) -> int:
     """A descriptor that reads ``data``; it is inherited."""
-    descriptor = _moved_away(os.memfd_create("box", 0))
+    descriptor = _moved_away(os.memfd_create("box", os.MFD_CLOEXEC))
     os.set_inheritable(descriptor, True)
     os.write(descriptor, data)
     os.lseek(descriptor, 0, os.SEEK_SET)

@@ -100,7 +100,6 @@ class TestCreate:
             **given,
             Runtime="python3.12",
             Layers=[layer],
-            SnapStart={"ApplyOn": "PublishedVersions"},
             VpcConfig={"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
             Tags={"Team": "a b", "Empty": ""},
         )
@@ -108,10 +107,6 @@ class TestCreate:
         for shown in (created, whole["Configuration"]):
             assert {member: shown[member] for member in given} == given
             assert [each["Arn"] for each in shown["Layers"]] == [layer]
-            assert shown["SnapStart"] == {
-                "ApplyOn": "PublishedVersions",
-                "OptimizationStatus": "Off",
-            }
             assert shown["VpcConfig"] == {
                 "SubnetIds": ["subnet-1"],
                 "SecurityGroupIds": ["sg-1"],
@@ -119,6 +114,19 @@ class TestCreate:
                 "Ipv6AllowedForDualStack": False,
             }
         assert whole["Tags"] == {"Team": "a b", "Empty": ""}
+
+    def test_snap_start_comes_back_and_does_not_go_with_much_tmp(self, cloud: Cloud) -> None:
+        wanted: dict[str, Any] = {
+            "Runtime": "python3.12",
+            "SnapStart": {"ApplyOn": "PublishedVersions"},
+        }
+        created = create(cloud, **wanted)
+        assert created["SnapStart"] == {
+            "ApplyOn": "PublishedVersions",
+            "OptimizationStatus": "Off",
+        }
+        with pytest.raises(ClientError, match="more than 512 MB is not supported for SnapStart"):
+            create(cloud, **wanted, EphemeralStorage={"Size": 513})
 
     def test_logs_in_json_have_default_levels(self, cloud: Cloud) -> None:
         created = create(cloud, LoggingConfig={"LogFormat": "JSON"})

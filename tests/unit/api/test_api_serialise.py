@@ -57,7 +57,9 @@ def test_each_error_has_the_status_and_side_of_its_shape() -> None:
     shapes = {shape.name: shape.metadata["error"] for shape in model.error_shapes}
     seen = set()
     for _, error in inspect.getmembers(errors, inspect.isclass):
-        if issubclass(error, errors.ApiError) and error.code in shapes:
+        if not issubclass(error, errors.ApiError) or issubclass(error, errors.LogsError):
+            continue
+        if error.code in shapes:
             assert error.status == shapes[error.code]["httpStatusCode"], error.code
             by_sender = shapes[error.code].get("senderFault", False)
             assert (error.side == "User") == by_sender or error is errors.ApiError, error.code
