@@ -104,7 +104,7 @@ def test_failed_messages_come_back_and_end_in_the_queue_for_dead_letters(
     for body in ({"n": 1}, {"n": 2, "fail": True}, {"n": 3}):
         sqs.client.send_message(QueueUrl=url, MessageBody=json.dumps(body))
     uuid = join(cloud, arn, name, FunctionResponseTypes=["ReportBatchItemFailures"])
-    until(lambda: sqs.left(dead)[0] == 1)
+    until(lambda: sqs.left(dead)[0] == 1, 60)
     assert [each["n"] for each in sqs.bodies(dead)] == [2]
     until(lambda: sqs.left(url) == (0, 0))
     assert sorted(n for n, _, _ in lines(data, name)) == [1, 2, 2, 3]
@@ -115,7 +115,7 @@ def test_failed_messages_come_back_and_end_in_the_queue_for_dead_letters(
             == "PROBLEM: Function call failed"
         )
     )
-    until(lambda: [each["n"] for each in sqs.bodies(dead)] == [4])
+    until(lambda: [each["n"] for each in sqs.bodies(dead)] == [4], 60)
 
 
 def test_only_what_the_filters_select_reaches_the_function(
