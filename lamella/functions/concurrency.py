@@ -61,7 +61,7 @@ class Concurrency:
     def put(self, where: Where, reserved: int) -> None:
         """Reserve. Raises ResourceNotFound, and InvalidParameterValue for more than there is."""
         account, region, name = where
-        self._has_function(where)
+        self._has_function(where, arn.LATEST)
         with self.changing(account, region) as now:
             check_reserved(name, reserved, now, self.limit)
             try:
@@ -92,9 +92,10 @@ class Concurrency:
             with self.changing(account, region):
                 pass
 
-    def _has_function(self, where: Where) -> None:
+    def _has_function(self, where: Where, qualifier: str | None = None) -> None:
+        """Refuse what is not there, named with ``qualifier``."""
         if self._records.function(*where, arn.LATEST) is None:
-            raise not_found(*where)
+            raise not_found(*where, qualifier)
 
 
 def key(where: Where) -> DocumentKey:

@@ -18,6 +18,7 @@ from lamella.functions.permissions import Permissions, Place
 from lamella.functions.workshop import not_found
 from lamella.model import arn
 from lamella.model.document import DocumentKey, Kind
+from lamella.model.function import Function
 from lamella.records.base import Page, Records
 
 Allows = Callable[[Place, Principal, str, Mapping[str, str]], bool]
@@ -26,6 +27,7 @@ Allows = Callable[[Place, Principal, str, Mapping[str, str]], bool]
 ATTEMPTS = 2
 AGE_SECONDS = 21_600
 PAGE = 50
+NO_FUNCTION = "The function doesn't exist."
 SERVICES = ("lambda", "sqs", "sns", "events")
 """What may be told of an event; the service of the destination's ARN."""
 
@@ -63,13 +65,13 @@ class EventInvokeConfigs:
         self, where: tuple[str, str, str], qualifier: str | None, request: Mapping[str, Any]
     ) -> EventInvokeConfig:
         """Change what the request names. Raises InvalidParameterValue and ResourceNotFound."""
+        self._resolve(where, qualifier)
         return self._change(where, qualifier, request, self.get(where, qualifier))
 
     def get(self, where: tuple[str, str, str], qualifier: str | None) -> EventInvokeConfig:
         """What is set. Raises ResourceNotFound if nothing is."""
         found = self.find(where, qualifier)
         if found is None:
-            lookup.resolve(self.records, *where, qualifier)
             raise missing(where, qualifier)
         return found
 
@@ -86,11 +88,8 @@ class EventInvokeConfigs:
         self, where: tuple[str, str, str], *, after: str | None, limit: int
     ) -> Page[tuple[str, EventInvokeConfig]]:
         """Qualifiers with what is set for them. Raises ResourceNotFound."""
-        account, region, name = where
-        lookup.latest(self.records, *where)
-        page = self.records.documents(
-            Kind.EVENT_INVOKE, account, region, name, after=after, limit=limit
-        )
+        self._resolve(where, None)
+        page = self.records.documents(Kind.EVENT_INVOKE, *where, after=after, limit=limit)
         return Page(
             tuple((row.at.key, EventInvokeConfig(**row.value)) for row in page.rows), page.next
         )
@@ -102,25 +101,30 @@ class EventInvokeConfigs:
         request: Mapping[str, Any],
         before: EventInvokeConfig,
     ) -> EventInvokeConfig:
-        function = lookup.resolve(self.records, *where, qualifier)
+        function = self._resolve(where, qualifier)
         made = changed(before, request, modified=self.now().isoformat())
-        for target in (made.on_success, made.on_failure):
-            if target is not None:
-                self._check(where, target, function.role)
+        targets = [each for each in (made.on_success, made.on_failure) if each is not None]
+        if any(service_of(target) not in SERVICES for target in targets):
+            raise InvalidParameterValue(
+                f"The provided destination config {_worded(made)} is invalid."
+            )
+        for target in targets:
+            self._check(where, target, function.role)
         try:
             self.records.change_document(_key(where, qualifier), lambda _: _to_document(made))
         except KeyError:
-            raise not_found(*where, qualifier) from None
+            raise ResourceNotFound(NO_FUNCTION) from None
         return made
 
+    def _resolve(self, where: tuple[str, str, str], qualifier: str | None) -> Function:
+        try:
+            return lookup.resolve(self.records, *where, qualifier)
+        except ResourceNotFound:
+            raise ResourceNotFound(NO_FUNCTION) from None
+
     def _check(self, where: tuple[str, str, str], target: str, role: str) -> None:
-        """A destination is of a kind that can be told, and a function one that is there and, if
-        it is another account's, may be invoked by ``role``; which of these fails is not told."""
-        if service_of(target) not in SERVICES:
-            raise InvalidParameterValue(
-                f"The destination ARN {target} is invalid: a destination is a function, or a queue, "
-                "topic or event bus behind --aws-endpoint."
-            )
+        """A function as destination is there and, if it is another account's, may be invoked by
+        ``role``; which of these fails is not told."""
         if service_of(target) != "lambda":
             return
         named = arn.parse_function(target)
@@ -176,6 +180,16 @@ def missing(where: tuple[str, str, str], qualifier: str | None) -> ResourceNotFo
         f"The function {arn.function(*where, qualifier or arn.LATEST)} doesn't have an "
         "EventInvokeConfig"
     )
+
+
+def _worded(config: EventInvokeConfig) -> str:
+    """The destinations as AWS's refusals print them."""
+
+    def one(name: str, target: str | None) -> str:
+        return "null" if target is None else f"{name}(destination={target})"
+
+    success, failure = one("OnSuccess", config.on_success), one("OnFailure", config.on_failure)
+    return f"DestinationConfig(onSuccess={success}, onFailure={failure})"
 
 
 def _target(destinations: Mapping[str, Any], member: str, before: str | None) -> str | None:

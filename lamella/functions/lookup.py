@@ -53,5 +53,5 @@ def alias(records: Records, account: str, region: str, name: str, qualifier: str
 
 
 def is_alias(qualifier: str | None) -> bool:
-    """Whether a qualifier can only be an alias: it is neither ``$LATEST`` nor a number."""
-    return qualifier is not None and qualifier != arn.LATEST and not qualifier.isdigit()
+    """Whether a qualifier can only be an alias: no number, nor ``$LATEST`` or another with ``$``."""
+    return qualifier is not None and "$" not in qualifier and not qualifier.isdigit()

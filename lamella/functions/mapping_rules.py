@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lamella.errors import InvalidParameterValue, ValidationFailed
+from lamella.errors import InvalidParameterValue
 from lamella.model.filter import PatternRefused, parse
 
 MOST_FILTERS = 10
@@ -20,6 +20,7 @@ QUEUE_BATCH = 10
 STREAMS = frozenset({"kinesis", "dynamodb"})
 STARTING = frozenset({*STREAMS, "kafka", "rds", "self-managed"})
 """Sources that have an order to begin in."""
+AT_TIMESTAMP = "AT_TIMESTAMP"
 KNOWN = frozenset({"sqs", "mq", *STARTING})
 
 _NOT_OF_QUEUES = (
@@ -95,11 +96,8 @@ def settings(
     _check_filters(made.get("FilterCriteria") or {})
     if service == "sqs":
         _check_queue(made, given)
-    elif before is None and service in STARTING and "StartingPosition" not in made:
-        raise ValidationFailed(
-            "1 validation error detected: Value null at 'startingPosition' failed to satisfy "
-            "constraint: Member must not be null."
-        )
+    elif before is None and service in STARTING:
+        _check_start(service, request)
     return made
 
 
@@ -122,6 +120,22 @@ def _defaults(service: str) -> Mapping[str, Any]:
     if service == "sqs":
         return _QUEUE_DEFAULTS
     return _STREAM_DEFAULTS if service in STREAMS else _OTHER_DEFAULTS
+
+
+def _check_start(service: str, request: Mapping[str, Any]) -> None:
+    """Where in a stream, or in what has an order like one, reading begins."""
+    position = request.get("StartingPosition")
+    if position is None:
+        raise InvalidParameterValue(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy "
+            "constraint: Member must not be null."
+        )
+    if "StartingPositionTimestamp" in request and position != AT_TIMESTAMP:
+        raise InvalidParameterValue("Timestamp only valid with StartingPosition AT_TIMESTAMP")
+    if service == "dynamodb" and position == AT_TIMESTAMP:
+        raise InvalidParameterValue(
+            f"Unsupported starting position for arn type: {request.get('EventSourceArn')}"
+        )
 
 
 def _check_queue(made: Mapping[str, Any], given: Mapping[str, Any]) -> None:

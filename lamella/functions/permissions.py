@@ -8,14 +8,13 @@ https://docs.aws.amazon.com/lambda/latest/api/API_PutResourcePolicy.html
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lamella.accounts.conditions import Context
-from lamella.errors import InvalidParameterValue, PreconditionFailed, ResourceNotFound
-from lamella.functions import access, lookup, statements
+from lamella.errors import InvalidParameterValue, ResourceNotFound
+from lamella.functions import access, lookup, revisions, statements
 from lamella.functions.access import Principal
 from lamella.functions.workshop import not_found
 from lamella.layers.attach import OrganizationOf
@@ -26,10 +25,6 @@ from lamella.records.base import Records
 
 Value = Mapping[str, Any]
 
-STALE = (
-    "The Revision Id provided does not match the latest Revision Id. "
-    "Call the GetPolicy API to retrieve the latest Revision Id"
-)
 NOT_FOR_LATEST = "We currently do not support adding policies for $LATEST."
 NO_POLICY = "No policy is associated with the given resource."
 NOTHING = "The resource you requested does not exist."
@@ -82,19 +77,21 @@ class Permissions:
         self._change(
             at,
             lambda before: statements.added(before, new),
-            revision_id=request.get("RevisionId"),
+            request.get("RevisionId"),
         )
         return to_text(new)
 
     def remove(self, at: Place, sid: str, revision_id: str | None) -> None:
         """Raises ResourceNotFound for a statement that is not there, PreconditionFailed."""
+        if self._records.function(*at.where, arn.LATEST) is None:
+            raise ResourceNotFound(f"No policy found for: {arn.function(*at.where)}")
 
         def without(before: str | None) -> str | None:
             if before is None:
                 raise ResourceNotFound(NO_POLICY)
             return statements.removed(before, sid)
 
-        self._change(at, without, revision_id=revision_id)
+        self._change(at, without, revision_id)
 
     def put(self, at: Place, text: str, revision_id: str | None) -> Shown:
         """Put a whole policy in the place of what there was; it is kept as it was written.
@@ -105,7 +102,7 @@ class Permissions:
         check_qualifier(at)
         access.read(text)
         statements.check_length(text)
-        return self._change(at, lambda before: text, revision_id=revision_id)
+        return Shown(text, self._change(at, lambda before: text, revision_id))
 
     def delete(self, at: Place, revision_id: str | None) -> None:
         """Raises ResourceNotFound if there is none, PreconditionFailed."""
@@ -114,15 +111,15 @@ class Permissions:
             if before is None:
                 raise ResourceNotFound(NOTHING)
 
-        self._change(at, gone, revision_id=revision_id)
+        self._change(at, gone, revision_id)
 
     def get(self, at: Place) -> Shown:
         """Raises ResourceNotFound if there is none."""
-        self._revision(at)
-        found = self._records.document(key(at))
-        if found is None:
+        lookup.latest(self._records, *at.where)
+        text = self._text(at)
+        if text is None:
             raise ResourceNotFound(NOTHING)
-        return Shown(**found)
+        return Shown(text, revisions.current(self._records, at.where, at.qualifier))
 
     def allows(self, at: Place, who: Principal, action: str, context: Mapping[str, str]) -> bool:
         """Whether the policies of a function let ``who`` do ``action``, as ``lambda:InvokeFunction``.
@@ -151,31 +148,31 @@ class Permissions:
         return {name: (value,) for name, value in found.items() if value is not None}
 
     def _change(
-        self, at: Place, change: Callable[[str | None], str | None], *, revision_id: str | None
-    ) -> Shown:
-        """Make the policy's text what ``change`` makes of it; None: there is none."""
-        new_revision = str(uuid.uuid4())
+        self, at: Place, change: Callable[[str | None], str | None], given: str | None
+    ) -> str:
+        """Make the policy's text what ``change`` makes of it (None: there is none); the revision.
+
+        What is refused is refused before the revision is another, and a change that came between
+        is taken in.
+        """
+        revisions.current(self._records, at.where, at.qualifier)
+        change(self._text(at))
+        revision = revisions.renew(self._records, at.where, at.qualifier, given)
 
         def apply(before: Value | None) -> Value | None:
-            # before there is a policy its revision is that of what it belongs to, as on AWS
-            current = self._revision(at) if before is None else before["revision_id"]
             text = change(None if before is None else before["text"])
-            if revision_id is not None and revision_id != current:
-                raise PreconditionFailed(STALE)
-            return None if text is None else {"text": text, "revision_id": new_revision}
+            return None if text is None else {"text": text}
 
         try:
-            after = self._records.change_document(key(at), apply)
+            self._records.change_document(key(at), apply)
         except KeyError:
             raise not_found(*at.where, at.qualifier) from None
         self._changed(*at.where)
-        return Shown(**(after or {"text": "", "revision_id": new_revision}))
+        return revision
 
-    def _revision(self, at: Place) -> str:
-        """The revision of the function, the version or the alias. Raises ResourceNotFound."""
-        if at.qualifier is not None and lookup.is_alias(at.qualifier):
-            return lookup.alias(self._records, *at.where, at.qualifier).revision_id
-        return lookup.resolve(self._records, *at.where, at.qualifier).revision_id
+    def _text(self, at: Place) -> str | None:
+        found = self._records.document(key(at))
+        return None if found is None else found["text"]
 
 
 def check_qualifier(at: Place) -> None:

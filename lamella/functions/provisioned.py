@@ -115,7 +115,10 @@ class Provisioned:
 
     def _shared(self, where: Where, qualifier: str, count: int) -> Mapping[str, int]:
         if lookup.is_alias(qualifier):
-            return split(lookup.alias(self._records, *where, qualifier), count)
+            found = aliases.read(self._records, where, qualifier)
+            if found is None:
+                raise aliases.missing(where, qualifier)
+            return split(found, count)
         if self._records.function(*where, qualifier) is None:
             raise not_found(*where, qualifier)
         return {qualifier: count}

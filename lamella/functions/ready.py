@@ -44,13 +44,13 @@ def digests(function: Function) -> set[str]:
 
 @contextmanager
 def kept(records: Records, collecting: Collecting, function: Function) -> Iterator[bool]:
-    """While inside, the bytes of ``function`` stay; yields False if its row has changed or gone.
+    """While inside, the bytes of ``function`` stay; yields False if it was updated or is gone.
 
     Then its bytes may be gone as well, and what is made of them would be collected by nobody.
     """
     with collecting.writing():
         row = records.function(*key_of(function))
-        current = row is not None and row.revision_id == function.revision_id
+        current = row is not None and row.last_modified == function.last_modified
         held = digests(function) if current else set()
         collecting.hold(held)
     try:
@@ -110,7 +110,8 @@ class Readying:
     def _work(self, function: Function) -> None:
         try:
             with kept(self._records, self._collecting, function) as current:
-                if current:
+                row = self._records.function(*key_of(function))
+                if current and row is not None and is_waiting(row, function):
                     fault = self._fault(function)
                     if fault is None or not self._closed:
                         self._settle(function, fault)
@@ -129,7 +130,7 @@ class Readying:
     def _settle(self, function: Function, fault: str | None) -> None:
         try:
             row = self._records.change_function(
-                *key_of(function), lambda row: settled(row, function.revision_id, fault)
+                *key_of(function), lambda row: settled(row, function, fault)
             )
         except KeyError:
             return
@@ -151,9 +152,18 @@ class Readying:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
-def settled(row: Function, revision: str, fault: str | None) -> Function:
-    """``row`` after its preparation ended; a row that has changed since is left as it is."""
-    if row.revision_id != revision:
+def is_waiting(row: Function, begun: Function) -> bool:
+    """Whether ``row`` is still what was ``begun``, and not ready yet.
+
+    Its revision may be another: grants and tags change that, and need nothing made ready.
+    """
+    unfinished = row.state is State.PENDING or row.last_update_status is UpdateStatus.IN_PROGRESS
+    return unfinished and row.last_modified == begun.last_modified
+
+
+def settled(row: Function, begun: Function, fault: str | None) -> Function:
+    """``row`` after the preparation of ``begun`` ended; one that was updated since stays as it is."""
+    if not is_waiting(row, begun):
         return row
     if fault is not None:
         return failed(row, fault)

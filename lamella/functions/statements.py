@@ -25,9 +25,9 @@ _SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon
 _IDENTITY = re.compile(r"arn:aws[a-zA-Z-]*:(iam|sts)::\d{12}:(root|[a-z-]+/[^\s:*]+)", re.ASCII)
 
 _EQUALS = {
-    "SourceAccount": "AWS:SourceAccount",
     "FunctionUrlAuthType": "lambda:FunctionUrlAuthType",
     "PrincipalOrgID": "aws:PrincipalOrgID",
+    "SourceAccount": "AWS:SourceAccount",
     "EventSourceToken": "lambda:EventSourceToken",
 }
 """Members that become a condition StringEquals, by the key that AWS gives them."""

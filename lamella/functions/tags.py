@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lamella.errors import InvalidParameterValue, ResourceNotFound
+from lamella.functions import revisions
 from lamella.functions.workshop import not_found
 from lamella.model import arn
 from lamella.model.document import DocumentKey, Kind
@@ -97,9 +98,10 @@ def of_function(records: Records, account: str, region: str, name: str) -> Tags:
 def change_function(
     records: Records, account: str, region: str, name: str, changed: Callable[[Tags], Tags]
 ) -> None:
-    """`change` for a function."""
+    """`change` for a function, which gets a new revision with it."""
     try:
         records.change_function_tags(account, region, name, changed)
+        revisions.renew(records, (account, region, name))
     except KeyError:
         raise not_found(account, region, name) from None
 

@@ -70,8 +70,7 @@ class Urls:
                     f"{made.function_arn}]. Error message:  FunctionUrlConfig exists for this "
                     "Lambda function"
                 )
-            if qualifier is not None and aliases.read(self._records, where, qualifier) is None:
-                raise ResourceNotFound(NO_FUNCTION)
+            self._has_function(where, qualifier)
             return to_value(made)
 
         try:
@@ -91,7 +90,7 @@ class Urls:
         self, where: Where, qualifier: str | None, request: Mapping[str, Any]
     ) -> FunctionUrl:
         """Change what ``request`` names; ``Cors`` is replaced as a whole. Raises ResourceNotFound."""
-        self._has_function(where)
+        self._has_function(where, qualifier)
         at, before = key(where, qualifier), self.get(where, qualifier)
 
         def change(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -133,8 +132,11 @@ class Urls:
         found = self._records.document_by_handle(Kind.URL, url_id)
         return None if found is None else from_document(found)
 
-    def _has_function(self, where: Where) -> None:
+    def _has_function(self, where: Where, qualifier: str | None = None) -> None:
+        """Refuse a function or, with ``qualifier``, an alias that is not there."""
         if self._records.function(*where, arn.LATEST) is None:
+            raise ResourceNotFound(NO_FUNCTION)
+        if qualifier is not None and aliases.read(self._records, where, qualifier) is None:
             raise ResourceNotFound(NO_FUNCTION)
 
 

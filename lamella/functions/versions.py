@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from lamella.errors import InvalidParameterValue
+from lamella.functions import revisions
+from lamella.functions.ready import new_revision
 from lamella.functions.rules import check_revision, check_served
 from lamella.functions.workshop import Workshop, creating, not_found
 from lamella.layers.packages import code_sha256
-from lamella.model.function import Function
+from lamella.model.function import Function, State, UpdateStatus
 
 _NOT_COMPARED = (
     "version",
@@ -43,8 +45,9 @@ def publish(
 def snapshot(
     shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
 ) -> Function:
-    """`publish` without waiting for ``$LATEST``: the version is Pending and gets ready by itself."""
-    fresh = creating()
+    """`publish` without waiting for ``$LATEST``: while that is not ready the version is Pending and
+    gets ready by itself."""
+    revision = new_revision()
 
     def build(latest: Function, number: int, last: Function | None) -> Function | None:
         check_revision(request.get("RevisionId"), latest.revision_id)
@@ -52,15 +55,24 @@ def snapshot(
         if last is not None and same(latest, last):
             return None
         described = request.get("Description", latest.description)
+        fresh = {**({} if is_ready(latest) else creating()), "revision_id": revision}
         return replace(latest, version=str(number), description=described, **fresh)
 
     try:
         version = shop.records.publish_function(account, region, name, build)
     except KeyError:
         raise not_found(account, region, name) from None
-    if version.revision_id == fresh["revision_id"]:
-        shop.readying.begin(version)
+    if version.revision_id == revision:
+        revisions.renew(shop.records, (account, region, name))
+        if not is_ready(version):
+            shop.readying.begin(version)
     return version
+
+
+def is_ready(function: Function) -> bool:
+    """What is published of it is ready, too: it is the same code with the same layers."""
+    successful = function.last_update_status is UpdateStatus.SUCCESSFUL
+    return function.state is State.ACTIVE and successful
 
 
 def same(latest: Function, published: Function) -> bool:

@@ -100,7 +100,7 @@ class Pool:
         """The shelf for ``function`` as it is configured; an older configuration's is retired."""
         key = (function.account, function.region, function.name, function.version)
         shelf = self._shelves.get(key)
-        if shelf is None or shelf.function.revision_id != function.revision_id:
+        if shelf is None or shelf.function.last_modified != function.last_modified:
             if shelf is not None:
                 self._retire(shelf)
             shelf = self._shelves[key] = Shelf(

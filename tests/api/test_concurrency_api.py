@@ -107,7 +107,8 @@ def test_refusals(cloud: Cloud, name: str) -> None:
         (client.delete_function_concurrency, {}),
     )
     for call, sent in calls:
-        assert refusal(call, FunctionName="none", **sent) == missing("none")
+        named = "$LATEST" if sent else None
+        assert refusal(call, FunctionName="none", **sent) == missing("none", named)
         assert refusal(call, FunctionName=f"{name}:1", **sent) == invalid(FUNCTIONS_ONLY)
     most = 2**31 - 1  # an integer of the model holds no more
     sent = {"FunctionName": name, "ReservedConcurrentExecutions": most}

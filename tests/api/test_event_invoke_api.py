@@ -123,13 +123,17 @@ def test_versions_have_their_own_and_lists_page(cloud: Cloud, name: str) -> None
             (
                 400,
                 "InvalidParameterValueException",
-                "The destination ARN arn:aws:s3:::bucket is invalid: a destination is a function, "
-                "or a queue, topic or event bus behind --aws-endpoint.",
+                "The provided destination config DestinationConfig(onSuccess=null, "
+                "onFailure=OnFailure(destination=arn:aws:s3:::bucket)) is invalid.",
             ),
         ),
         (
             {"FunctionName": "nobody", "MaximumRetryAttempts": 1},
-            (404, "ResourceNotFoundException", f"Function not found: {arn('nobody')}"),
+            (404, "ResourceNotFoundException", "The function doesn't exist."),
+        ),
+        (
+            {"Qualifier": "nobody", "MaximumRetryAttempts": 1},
+            (404, "ResourceNotFoundException", "The function doesn't exist."),
         ),
     ],
 )
@@ -148,6 +152,21 @@ def test_a_configuration_that_is_not_there(cloud: Cloud, operation: str) -> None
     status, code, message = refused(call, FunctionName=f"bare-{operation}", **more)
     assert (status, code) == (404, "ResourceNotFoundException")
     assert message.endswith(":$LATEST doesn't have an EventInvokeConfig")
+
+
+def test_what_is_not_there_has_no_configuration(cloud: Cloud, name: str) -> None:
+    for operation in ("get", "delete"):
+        call = getattr(cloud.client, f"{operation}_function_event_invoke_config")
+        for function, qualifier in (("nobody", "$LATEST"), (name, "7"), (name, "nobody")):
+            assert refused(call, FunctionName=function, Qualifier=qualifier) == (
+                404,
+                "ResourceNotFoundException",
+                f"The function {arn(function, qualifier)} doesn't have an EventInvokeConfig",
+            )
+    gone = (404, "ResourceNotFoundException", "The function doesn't exist.")
+    update = cloud.client.update_function_event_invoke_config
+    assert refused(update, FunctionName="nobody", MaximumRetryAttempts=1) == gone
+    assert refused(cloud.client.list_function_event_invoke_configs, FunctionName="nobody") == gone
 
 
 def test_an_event_is_accepted_with_an_empty_answer(cloud: Cloud, name: str) -> None:

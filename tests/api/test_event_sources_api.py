@@ -15,6 +15,7 @@ from tests.e2e.queues import until
 from tests.e2e.server import Cloud
 
 QUEUE = "arn:aws:sqs:eu-west-1:000000000000:"
+TABLE = "arn:aws:dynamodb:eu-west-1:000000000000:table/t/stream/2026-01-02T00:00:00.000"
 STREAM = "arn:aws:kinesis:eu-west-1:000000000000:stream/"
 NOWHERE = "12345678-1234-1234-1234-123456789012"
 
@@ -164,9 +165,23 @@ def test_a_mapping_that_is_not_there(cloud: Cloud, operation: str) -> None:
         ),
         (
             {"EventSourceArn": STREAM + "x"},
-            "ValidationException",
+            "InvalidParameterValueException",
             "1 validation error detected: Value null at 'startingPosition' failed to satisfy "
             "constraint: Member must not be null.",
+        ),
+        (
+            {
+                "EventSourceArn": STREAM + "x",
+                "StartingPosition": "LATEST",
+                "StartingPositionTimestamp": datetime(2026, 1, 2, tzinfo=UTC),
+            },
+            "InvalidParameterValueException",
+            "Timestamp only valid with StartingPosition AT_TIMESTAMP",
+        ),
+        (
+            {"EventSourceArn": TABLE, "StartingPosition": "AT_TIMESTAMP"},
+            "InvalidParameterValueException",
+            f"Unsupported starting position for arn type: {TABLE}",
         ),
         (
             {"StartingPosition": "LATEST"},

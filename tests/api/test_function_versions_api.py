@@ -37,11 +37,15 @@ class TestPublishVersion:
         assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
         shown = body(answer)
         assert (shown["Version"], shown["FunctionArn"]) == ("1", arn(name, "1"))
-        assert (shown["State"], shown["StateReasonCode"]) == ("Pending", "Creating")
+        assert (shown["State"], shown["LastUpdateStatus"]) == ("Active", "Successful")
+        assert "StateReasonCode" not in shown
+        assert get(cloud, name, Qualifier="1") == shown
         assert (shown["Description"], shown["Timeout"]) == ("of the version", 9)
         assert shown["LastModified"] == latest["LastModified"]
         assert shown["RevisionId"] != latest["RevisionId"]
-        assert get(cloud, name) == latest
+        renewed = get(cloud, name)["RevisionId"]
+        assert renewed not in (latest["RevisionId"], shown["RevisionId"])
+        assert get(cloud, name) == {**latest, "RevisionId": renewed}
         cloud.client.get_waiter("published_version_active").wait(
             FunctionName=name, Qualifier="1", WaiterConfig=QUICK
         )

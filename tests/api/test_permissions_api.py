@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.functions import QUICK, REGION, active, arn, body, get, invalid, missing, refusal
+from tests.api.functions import REGION, active, arn, body, get, invalid, missing, refusal
 from tests.e2e.server import Cloud
 
 NOTHING = (404, "ResourceNotFoundException", "The resource you requested does not exist.")
@@ -16,7 +16,7 @@ STALE = (
     412,
     "PreconditionFailedException",
     "The Revision Id provided does not match the latest Revision Id. "
-    "Call the GetPolicy API to retrieve the latest Revision Id",
+    "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
 )
 ANOTHER_ID = "00000000-0000-4000-8000-000000000000"
 INVOKE = {"Action": "lambda:InvokeFunction", "Principal": "111122223333"}
@@ -48,10 +48,6 @@ def policy(cloud: Cloud, name: str, **more: Any) -> dict[str, Any]:
 
 def with_version(cloud: Cloud, name: str) -> None:
     cloud.client.publish_version(FunctionName=name)
-    # its revision is another once it is active
-    cloud.client.get_waiter("published_version_active").wait(
-        FunctionName=name, Qualifier="1", WaiterConfig=QUICK
-    )
     cloud.client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
 
 
@@ -119,6 +115,26 @@ def test_a_permission_from_grant_to_revocation(cloud: Cloud, name: str) -> None:
             },
         ),
         (
+            {
+                "Principal": "*",
+                "Action": "lambda:InvokeFunctionUrl",
+                "SourceAccount": "111122223333",
+                "PrincipalOrgID": "o-1234567890",
+                "FunctionUrlAuthType": "NONE",
+            },
+            {
+                "Principal": "*",
+                "Action": "lambda:InvokeFunctionUrl",
+                "Condition": {
+                    "StringEquals": {
+                        "lambda:FunctionUrlAuthType": "NONE",
+                        "aws:PrincipalOrgID": "o-1234567890",
+                        "AWS:SourceAccount": "111122223333",
+                    }
+                },
+            },
+        ),
+        (
             {"Principal": "alexa-connectedhome.amazon.com", "EventSourceToken": "skill.1"},
             {
                 "Principal": {"Service": "alexa-connectedhome.amazon.com"},
@@ -157,7 +173,10 @@ def test_a_permission_from_grant_to_revocation(cloud: Cloud, name: str) -> None:
 def test_what_a_statement_looks_like(
     cloud: Cloud, name: str, members: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert add(cloud, name, **members) == a_statement(name, Sid="s", **expected)
+    shown, statement = add(cloud, name, **members), a_statement(name, Sid="s", **expected)
+    assert shown == statement
+    conditions = shown.get("Condition", {}), statement.get("Condition", {})
+    assert json.dumps(conditions[0]) == json.dumps(conditions[1]), "the order is AWS's"
 
 
 def test_versions_and_aliases_have_policies_of_their_own(cloud: Cloud, name: str) -> None:
@@ -176,6 +195,42 @@ def test_versions_and_aliases_have_policies_of_their_own(cloud: Cloud, name: str
     client.delete_alias(FunctionName=name, Name="live")
     client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
     assert refusal(client.get_policy, FunctionName=name, Qualifier="live") == NOTHING
+
+
+def test_a_policy_has_the_revision_of_what_it_belongs_to(cloud: Cloud, name: str) -> None:
+    with_version(cloud, name)
+    before = get(cloud, name)
+    seen = {before["RevisionId"]}
+    add(cloud, name, RevisionId=before["RevisionId"])
+    after = get(cloud, name)
+    assert cloud.client.get_policy(FunctionName=name)["RevisionId"] == after["RevisionId"]
+    assert {**before, "RevisionId": after["RevisionId"]} == after
+    seen.add(after["RevisionId"])
+    for qualifier in ("1", "live"):
+        seen.add(revision(cloud, name, qualifier))
+        add(cloud, name, Qualifier=qualifier)
+        seen.add(revision(cloud, name, qualifier))
+        shown = cloud.client.get_policy(FunctionName=name, Qualifier=qualifier)
+        assert shown["RevisionId"] == revision(cloud, name, qualifier)
+    assert len(seen) == 6
+    assert get(cloud, name) == after, "the function's own is not that of its versions"
+    cloud.client.remove_permission(
+        FunctionName=name, StatementId="s", RevisionId=after["RevisionId"]
+    )
+    assert get(cloud, name)["RevisionId"] not in seen
+
+
+def test_a_grant_ends_no_environment(cloud: Cloud) -> None:
+    code = (
+        "import uuid\nmine = str(uuid.uuid4())\n\ndef handler(event, context):\n    return mine\n"
+    )
+    name = cloud.function(code)
+    first = cloud.result(name)
+    add(cloud, name)
+    cloud.client.tag_resource(Resource=arn(name), Tags={"a": "b"})
+    cloud.client.publish_version(FunctionName=name)
+    assert cloud.result(name) == first
+    assert cloud.invoke(name, Qualifier="$LATEST").payload == first
 
 
 def revision(cloud: Cloud, name: str, qualifier: str) -> str:
@@ -211,6 +266,7 @@ def test_what_adding_is_refused_with(cloud: Cloud, name: str) -> None:
     assert refused(RevisionId="x") == STALE
     assert refused(FunctionName="none") == missing("none")
     assert refused(Qualifier="7") == missing(name, "7")
+    assert refused(Qualifier="a$b") == missing(name, "a$b")
     assert refused(Qualifier="live") == (
         *(404, "ResourceNotFoundException"),
         f"Cannot find alias arn: {arn(name, 'live')}",
@@ -250,8 +306,12 @@ def test_what_removing_is_refused_with(cloud: Cloud, name: str) -> None:
         "Statement t is not found in resource policy.",
     )
     assert refusal(remove, FunctionName=name, StatementId="s", RevisionId="x") == STALE
-    assert refusal(remove, FunctionName="none", StatementId="s") == missing("none")
+    assert refusal(remove, FunctionName="none", StatementId="s") == (
+        *(404, "ResourceNotFoundException"),
+        f"No policy found for: {arn('none')}",
+    )
     assert refusal(cloud.client.get_policy, FunctionName="none") == missing("none")
+    assert refusal(cloud.client.get_policy, FunctionName=name, Qualifier="7") == NOTHING
 
 
 def test_a_policy_goes_with_its_function(cloud: Cloud, name: str) -> None:

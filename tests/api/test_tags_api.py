@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.api.functions import ACCOUNT, REGION, active, arn, invalid, missing, refusal
+from tests.api.functions import ACCOUNT, REGION, active, arn, get, invalid, missing, refusal
 from tests.e2e.queues import until
 from tests.e2e.server import Cloud
 
@@ -47,6 +47,16 @@ def resource(request: pytest.FixtureRequest) -> str:
 
 def tags(cloud: Cloud, resource: str) -> dict[str, str]:
     return dict(cloud.client.list_tags(Resource=resource)["Tags"])
+
+
+def test_a_change_of_tags_renews_the_revision(cloud: Cloud) -> None:
+    name = active(cloud)
+    seen = [get(cloud, name)]
+    for change, sent in (("tag", {"Tags": {"a": "b"}}), ("untag", {"TagKeys": ["a"]})):
+        getattr(cloud.client, f"{change}_resource")(Resource=arn(name), **sent)
+        seen.append(get(cloud, name))
+    assert len({each.pop("RevisionId") for each in seen}) == 3
+    assert seen[0] == seen[1] == seen[2]
 
 
 def test_tags_are_listed_added_and_removed(cloud: Cloud, resource: str) -> None:

@@ -246,6 +246,10 @@ def test_refusals(at: Provisioning) -> None:
         )
     assert refusal(put, FunctionName=name, Qualifier="9", **one) == missing(name, "9")
     assert refusal(put, FunctionName="none", Qualifier="1", **one) == missing("none", "1")
+    assert refusal(put, FunctionName="none", Qualifier="edge", **one) == (
+        *(404, "ResourceNotFoundException"),
+        f"Cannot find alias arn: {arn('none', 'edge')}",
+    )
     assert refusal(client.list_provisioned_concurrency_configs, FunctionName="none") == missing(
         "none"
     )

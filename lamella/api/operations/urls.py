@@ -21,7 +21,7 @@ def create_function_url_config(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
     where, qualifier = _where(services, caller, request, "CreateFunctionUrlConfig")
-    shown = _shown(caller, services.urls.create(where, qualifier, request))
+    shown = _changed(caller, services.urls.create(where, qualifier, request), request)
     return {name: value for name, value in shown.items() if name != "LastModifiedTime"}
 
 
@@ -34,7 +34,7 @@ def update_function_url_config(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
     where, qualifier = _where(services, caller, request, "UpdateFunctionUrlConfig")
-    return _shown(caller, services.urls.update(where, qualifier, request))
+    return _changed(caller, services.urls.update(where, qualifier, request), request)
 
 
 def delete_function_url_config(
@@ -62,6 +62,11 @@ def _where(
     caller = acting(services, caller, request, action)
     ref = names.function(caller, request["FunctionName"], request.get("Qualifier"), action=action)
     return (caller.account, caller.region, ref.name), ref.qualifier
+
+
+def _changed(caller: Caller, url: FunctionUrl, request: Request) -> dict[str, Any]:
+    """The answer to a change, in which AWS tells the InvokeMode to those alone who gave one."""
+    return {**_shown(caller, url), "InvokeMode": request.get("InvokeMode")}
 
 
 def _shown(caller: Caller, url: FunctionUrl) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -138,9 +140,13 @@ def test_reasons_tell_no_paths_and_no_digests() -> None:
 
 
 def test_what_changed_meanwhile_is_left_as_it_is() -> None:
-    row = a_function(revision_id="r-2", last_update_status=UpdateStatus.IN_PROGRESS)
-    assert settled(row, "r-1", None) is row
-    assert settled(row, "r-1", "fault") is row
+    row = a_function(last_update_status=UpdateStatus.IN_PROGRESS)
+    begun = replace(row, last_modified=row.last_modified - timedelta(seconds=1))
+    for fault in (None, "fault"):
+        assert settled(row, begun, fault) is row
+        assert settled(replace(row, revision_id="r-2"), row, fault).revision_id != "r-2"
+    ready = settled(row, row, None)
+    assert settled(ready, row, None) is ready
 
 
 def test_a_function_can_be_deleted_while_it_is_made_ready(at: Works) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,17 +29,18 @@ def configure(at: Works, request: Mapping[str, Any]) -> Function:
     return update_configuration(at.shop, *FN, request)
 
 
-def test_a_version_is_pending_and_gets_ready_by_itself(at: Works) -> None:
+def test_a_version_of_what_is_ready_is_ready(at: Works) -> None:
     at.create(Timeout=9)
     latest = at.ready()
     with at.preparation.stopped():
         version = published(at)
-        assert (version.version, version.state) == ("1", State.PENDING)
+        assert (version.version, version.state) == ("1", State.ACTIVE)
         assert version.last_update_status is UpdateStatus.SUCCESSFUL
-        assert version.revision_id != latest.revision_id
         assert version.timeout == 9
-        assert at.row() == latest, "publishing leaves $LATEST alone"
-    assert at.ready("1").state is State.ACTIVE
+        row = at.row()
+        assert row == replace(latest, revision_id=row.revision_id), "nothing else is changed"
+    assert len({latest.revision_id, version.revision_id, row.revision_id}) == 3
+    assert at.ready("1") == version
 
 
 def test_creating_with_publish_does_not_wait(at: Works) -> None:

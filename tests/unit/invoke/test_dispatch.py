@@ -43,23 +43,23 @@ def test_a_function_is_resolved_once_until_it_changes() -> None:
 
     def resolve(account: str, region: str, name: str, qualifier: str | None) -> Function:
         asked.append(qualifier)
-        return a_function(revision_id=f"r-{len(asked)}")
+        return a_function(timeout=len(asked))
 
     async def check(dispatcher: Dispatcher) -> None:
         first = await dispatcher.check(*FN, None)
         assert await dispatcher.check(*FN, None) is first
         dispatcher.forget(key_of(first))
-        assert (await dispatcher.check(*FN, None)).revision_id == "r-2"
+        assert (await dispatcher.check(*FN, None)).timeout == 2
 
     dispatching(resolve, check)
 
 
 def test_a_change_while_a_function_is_resolved_is_not_missed() -> None:
-    revisions = iter(("r-1", "r-2"))
+    timeouts = iter((1, 2))
     told: list[Callable[[], None]] = []
 
     def resolve(account: str, region: str, name: str, qualifier: str | None) -> Function:
-        function = a_function(revision_id=next(revisions))
+        function = a_function(timeout=next(timeouts))
         if told:
             told.pop()()
         return function
@@ -77,6 +77,6 @@ def test_a_change_while_a_function_is_resolved_is_not_missed() -> None:
             asyncio.run_coroutine_threadsafe(forgotten.wait(), loop).result(20)
 
         told.append(tell)
-        assert (await dispatcher.check(*FN, None)).revision_id == "r-2"
+        assert (await dispatcher.check(*FN, None)).timeout == 2
 
     dispatching(resolve, check)

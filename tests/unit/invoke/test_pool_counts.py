@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from lamella.model.concurrency import Share
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
 from tests.unit.functions.works import a_function
+from tests.unit.layers.shelf import NOW
 
 HERE = ("000000000000", "eu-west-1")
 NAMES = ("a", "b")
@@ -62,7 +64,7 @@ class World:
         self.pool = Pool(self.make, self.admission, most=MOST, idle_seconds=60)
         self.taken: list[tuple[Shelf, Environment]] = []
         self.waiting: list[tuple[Shelf, asyncio.Task[Environment]]] = []
-        self.revisions = 0
+        self.updates = 0
 
     async def make(self, name: str, function: Function, provisioned: bool) -> Environment:
         environment = Hollow(function, provisioned)
@@ -70,7 +72,9 @@ class World:
         return environment
 
     def shelf(self, name: str) -> Shelf:
-        return self.pool.shelf(a_function(name=name, revision_id=f"r-{self.revisions}"))
+        return self.pool.shelf(
+            a_function(name=name, last_modified=NOW + timedelta(seconds=self.updates))
+        )
 
     async def settle(self) -> None:
         """Let everything happen that can, and see who has got something."""
@@ -110,7 +114,7 @@ class World:
         elif what == "reserve":
             self.admission.share_out(*HERE, {name: Share(pick % 4)} if pick % 5 else {})
         elif what == "change":
-            self.revisions += 1
+            self.updates += 1
             self.pool.forget((*HERE, name, "$LATEST"))
 
     def check(self) -> None:
