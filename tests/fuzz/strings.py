@@ -21,7 +21,7 @@ CLASSES: dict[str, str] = {
     "CATEGORY_NOT_WORD": "-./:",
     "CATEGORY_NOT_SPACE": string.ascii_letters + string.digits + "-_./:é",
 }
-TRIES = 60
+TRIES = 200
 
 
 def matching(pattern: str, random: Random, low: int, high: int) -> str | None:
@@ -64,7 +64,9 @@ def _write(tokens: Iterable[Any], random: Random, more: int) -> Iterable[str]:
             yield from _write(argument[-1], random, more)
         elif name in ("MAX_REPEAT", "MIN_REPEAT"):
             least, most, inner = argument
-            for _ in range(random.randint(least, min(int(most), least + more))):
+            most = min(int(most), least + more)
+            wanted = random.choice((least, max(least, more), most, random.randint(least, most)))
+            for _ in range(min(wanted, most)):
                 yield from _write(inner, random, more)
         elif name not in ("AT", "ASSERT", "ASSERT_NOT"):
             raise ValueError(f"{name} is not known")
