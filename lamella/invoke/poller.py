@@ -7,6 +7,7 @@ visibility timeout, and goes to its dead-letter queue by its own redrive policy.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -32,6 +33,8 @@ WAIT_SECONDS = 2
 PAUSE_SECONDS = 60.0
 
 FAILED = "PROBLEM: Function call failed"
+
+log = logging.getLogger(__name__)
 
 
 class Poller:
@@ -70,7 +73,7 @@ class Poller:
 
     async def _read(self) -> None:
         """Batch after batch; a reader that finds the queue empty leaves it to the last one."""
-        pause = 1.0
+        task, pause = asyncio.current_task(), 1.0
         while not self._stopped.is_set():
             try:
                 messages = await self._batch()
@@ -78,7 +81,9 @@ class Poller:
                     self.problem = await self._deal_with(messages)
                 elif self.problem != FAILED:
                     self.problem = None
-            except (ClientError, BotoCoreError, ApiError) as error:
+            except Exception as error:  # a reader that ends leaves its queue unread for good
+                if not isinstance(error, ClientError | BotoCoreError | ApiError):
+                    log.exception("reading %s failed", self.mapping.source_arn)
                 self.problem = f"PROBLEM: {worded(error)}"
                 self._url = ""
                 await self._pause(pause)
@@ -88,6 +93,8 @@ class Poller:
             if messages:
                 self._add_reader()
             elif len(self._readers) > 1:
+                # At once: of two that find nothing in the same moment one has to stay.
+                self._readers.discard(task)
                 return
 
     async def _batch(self) -> list[dict[str, Any]]:
@@ -180,7 +187,7 @@ def trace_of(portion: Sequence[Record]) -> str | None:
     return None if found is None else str(found)
 
 
-def worded(error: ClientError | BotoCoreError | ApiError) -> str:
+def worded(error: Exception) -> str:
     if isinstance(error, ApiError):
         return error.message
     if isinstance(error, ClientError):
@@ -189,4 +196,6 @@ def worded(error: ClientError | BotoCoreError | ApiError) -> str:
             f"Error occurred while {error.operation_name}. SQS Error Code: {fault.get('Code')}. "
             f"SQS Error Message: {fault.get('Message')}"
         )
-    return f"The queue cannot be reached: {type(error).__name__}"
+    if isinstance(error, BotoCoreError):
+        return f"The queue cannot be reached: {type(error).__name__}"
+    return "Internal error"
