@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 PREFIX: Final = "LAMELLA_"
 ENVIRONMENT_MEBIBYTES: Final = 256
 """Host memory reckoned for one environment when the default limit is worked out."""
+FREEZE_SECONDS_LEAST: Final = 0.01
+"""Sooner an environment cannot be frozen: it is looked at twice in the time."""
 
 _T = TypeVar("_T")
 
@@ -108,6 +110,18 @@ def _seconds(text: str) -> float:
         value = -1.0
     if not 0 < value < 1e9:
         raise ValueError("must be a number of seconds above 0, for example 600")
+    return value
+
+
+def _seconds_or_off(text: str) -> float | None:
+    if text.lower() == "off":
+        return None
+    try:
+        value = _seconds(text)
+    except ValueError:
+        value = -1.0
+    if value < FREEZE_SECONDS_LEAST:
+        raise ValueError(f"must be off or a number of seconds from {FREEZE_SECONDS_LEAST:g} up")
     return value
 
 
@@ -244,6 +258,13 @@ class Settings:
         600.0,
         metavar="SECONDS",
         unit="seconds",
+    )
+    freeze_after: float | None = _setting(
+        "How long an environment is idle before everything in it is frozen; off lets it run on.",
+        _seconds_or_off,
+        0.1,
+        metavar="SECONDS",
+        unit="seconds, or off",
     )
 
 

@@ -19,6 +19,7 @@ from typing import Protocol
 from lamella.errors import SandboxFailed
 from lamella.functions.ready import digests
 from lamella.invoke import happenings, report
+from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnished, runtime_version
 from lamella.invoke.memory import MemoryWatch, Watched
 from lamella.invoke.output import Output
@@ -54,6 +55,7 @@ class Ground:
     spawner: Spawner
     reserve: Reserve
     watch: MemoryWatch
+    frost: Frost
     holding: Holding
 
 
@@ -164,7 +166,11 @@ class Environment(Watched):
         self._boxes += 1
         plan = self._furnished.box(f"{self.name}.{self._boxes}")
         session = Session(
-            self._ground.spawner, self.function, self._furnished, self._session_changed
+            self._ground.spawner,
+            self._ground.frost,
+            self.function,
+            self._furnished,
+            self._session_changed,
         )
         self._session = session
         self._listen(session)
@@ -438,9 +444,15 @@ class Environment(Watched):
             self._session.crew.kill()
 
     def abort(self) -> None:
-        """End what runs, now; an invocation under way is answered as if the runtime was killed."""
-        if self._session is not None and self._session.crew.started:
-            self._session.crew.kill()
+        """End what runs, now; an invocation under way is answered as if the runtime was killed.
+
+        Extensions at rest are left to `stop`, which tells them first.
+        """
+        session = self._session
+        if session is None or (self.state is EnvironmentState.IDLE and session.has_extensions):
+            return
+        if session.crew.started:
+            session.crew.kill()
 
     async def _end_box(self, reason: Reason | None) -> None:
         """End the box and wait until the kernel has cleared it away; the room stays."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from lamella.errors import SandboxFailed
 from lamella.invoke import report
 from lamella.invoke.crew import Crew
+from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnished
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply
@@ -40,17 +41,26 @@ FLUSH_SECONDS = 0.2
 
 
 class Session:
-    """The processes of one box and what they talk to. ``changed`` is told when one has ended."""
+    """The processes of one box and what they talk to. ``changed`` is told when one has ended.
+
+    While nobody in it has anything to do, ``frost`` may freeze it; the next invocation, or the
+    end, thaws it.
+    """
 
     def __init__(
         self,
         spawner: Spawner,
+        frost: Frost,
         function: Function,
         furnished: Furnished,
         changed: Callable[[], None],
     ) -> None:
         self.init_error: Reply | None = None
         self.exit_code: int | None = None
+        self.served = 0
+        self._frost = frost
+        self._group: Group | None = None
+        self._is_frozen = False
         self._spawner = spawner
         self._changed = changed
         self._layers = furnished.extensions
@@ -72,6 +82,11 @@ class Session:
     def is_broken(self) -> bool:
         """Whether the runtime, or an extension, has ended or failed."""
         return self.exit_code is not None or self.extensions.fault is not None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether everybody waits for the next event, and nothing is on its way to them."""
+        return self.api.idle and self.extensions.all_wait and not self.telemetry.is_delivering
 
     def failure(self, request_id: str) -> Reply:
         """What the caller of an invocation is told of a session that broke."""
@@ -104,6 +119,7 @@ class Session:
         spare: str | None,
     ) -> None:
         """Make the box and listen. Raises SandboxFailed."""
+        self._group = group
         await self.crew.start(plan, room, group, outputs, spare=spare)
         listener = self.crew.box.listener
         assert listener is not None
@@ -126,6 +142,8 @@ class Session:
             await asyncio.wait((self.crew.runtime_ended,), timeout=END_SECONDS)
         self.extensions.close_registration()
         self.telemetry.close_subscription()
+        if done and self.init_error is None and not self.is_broken:
+            self._frost.add(self)
         return bool(done)
 
     async def _come_up(self) -> None:
@@ -148,6 +166,10 @@ class Session:
 
     def invoke(self, event: Event) -> asyncio.Future[Reply]:
         """Tell everybody of an invocation; the future is the runtime's answer."""
+        self.served += 1
+        if self._is_frozen:
+            self._thaw()
+            self._frost.add(self)
         if self.has_extensions:
             self.extensions.invoke(event)
         return self.api.invoke(event)
@@ -170,34 +192,59 @@ class Session:
             each.cancel()
         return bool(done)
 
+    def freeze(self) -> None:
+        """Stop every process until somebody needs one; only while it `is_at_rest`."""
+        if self._group is not None and self.crew.started:
+            self._is_frozen = True
+            self.telemetry.pause()
+            self._frost.freezer.freeze(self._group, self.crew.box.name)
+
+    def _thaw(self) -> None:
+        if self._is_frozen and self._group is not None:
+            self._is_frozen = False
+            self._frost.freezer.thaw(self._group, self.crew.box.name)
+            self.telemetry.resume()
+
     async def end(self, reason: Reason | None) -> None:
         """End every process and wait until the kernel has cleared them away.
 
         With a ``reason`` those who can be told are told, and have AWS's time for it.
         """
-        started = self.crew.started
-        if started and reason is not None and self.has_extensions:
-            await self._say_goodbye(reason)
-        self._is_leaving = True
-        self.api.close()
-        await self.telemetry.close()
-        if started:
-            self.crew.kill()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self.crew.box.exited), END_SECONDS)
-        self.crew.close()
+        self._frost.discard(self)
+        try:
+            if self.crew.started and reason is not None and self.has_extensions:
+                self._thaw()
+                await self._say_goodbye(reason)
+        finally:
+            self._is_leaving = True
+            if self.crew.started:
+                self.crew.kill()
+            # Killed first, so that nothing runs on; the group may get another box.
+            self._thaw()
+            self.api.close()
+            try:
+                await self.telemetry.close()
+                if self.crew.started:
+                    await asyncio.wait((self.crew.box.exited,), timeout=END_SECONDS)
+            finally:
+                self.crew.close()
 
     async def _say_goodbye(self, reason: Reason) -> None:
-        await self.telemetry.flush(FLUSH_SECONDS)
+        """Tell everybody of the end, and wait as long as AWS does.
+
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html#runtimes-lifecycle-shutdown
+        """
         seconds = SHUTDOWN_SECONDS if self.crew.extensions else INTERNAL_SECONDS
         until = time.monotonic() + seconds
+        await self.telemetry.flush(FLUSH_SECONDS)
         self._is_leaving = True
         runtime = self.crew.runtime_ended
         if not runtime.done() and reason is Reason.SPINDOWN:
             with contextlib.suppress(SandboxFailed):
                 await self.crew.terminate()
             share = RUNTIME_SHARE if self.crew.extensions else 1.0
-            await asyncio.wait((runtime,), timeout=seconds * share)
+            left = until - seconds * (1.0 - share) - time.monotonic()
+            await asyncio.wait((runtime,), timeout=max(0.0, left))
         self.crew.kill_runtime()
         if self.crew.extensions:
             self.extensions.shut_down(reason, int((time.time() + until - time.monotonic()) * 1000))
@@ -206,6 +253,7 @@ class Session:
                     await self.extensions.until_gone()
 
     def _process_ended(self, crew: Crew, name: str | None, code: int) -> None:
+        self._frost.discard(self)
         if name is None:
             self.exit_code = code
         else:

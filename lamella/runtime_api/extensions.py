@@ -137,8 +137,12 @@ class Extensions:
 
     @property
     def all_gone(self) -> bool:
-        """Whether no external extension has a process any more."""
-        return all(each.is_done for each in self._all.values() if each.external)
+        """Whether no external extension that is told of the end has a process any more."""
+        return all(
+            each.is_done
+            for each in self._all.values()
+            if each.external and "SHUTDOWN" in each.events
+        )
 
     @property
     def has_external(self) -> bool:
@@ -163,7 +167,7 @@ class Extensions:
             await self._moved.wait()
 
     async def until_gone(self) -> None:
-        """Return when no external extension has a process any more."""
+        """Return when no external extension that is told of the end has a process any more."""
         while not self.all_gone:
             self._moved.clear()
             await self._moved.wait()

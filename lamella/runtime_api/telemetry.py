@@ -42,9 +42,11 @@ _ONLY_NEW = frozenset({"platform.initStart", "platform.initRuntimeDone", "platfo
 class Subscriber:
     """One subscription's buffer and the task that empties it."""
 
-    def __init__(self, wanted: Subscription, connect: Connect) -> None:
+    def __init__(self, wanted: Subscription, connect: Connect, flows: asyncio.Event) -> None:
         self.wanted = wanted
+        self.is_delivering = False
         self._connect = connect
+        self._flows = flows
         self._records: deque[bytes] = deque()
         self._bytes = 0
         self._dropped = [0, 0]
@@ -80,9 +82,10 @@ class Subscriber:
 
     async def close(self) -> None:
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._hang_up()
+        try:
+            await asyncio.wait((self._task,))
+        finally:
+            self._hang_up()
 
     async def _run(self) -> None:
         while True:
@@ -91,7 +94,12 @@ class Subscriber:
                 self._stir.clear()
                 await self._stir.wait()
             await self._gathered()
-            await self._deliver(self._portion())
+            await self._flows.wait()
+            self.is_delivering = True
+            try:
+                await self._deliver(self._portion())
+            finally:
+                self.is_delivering = False
 
     async def _gathered(self) -> None:
         """Return when there is enough for a delivery, or it has waited long enough."""
@@ -198,6 +206,8 @@ class Telemetry:
         self._connect = connect
         self._subscribers: dict[tuple[str, Face], Subscriber] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
         self._early: deque[tuple[str, bytes]] | None = deque()
         self._early_bytes = 0
 
@@ -222,7 +232,8 @@ class Telemetry:
             task = asyncio.get_running_loop().create_task(before.close())
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
-        subscriber = self._subscribers[name, face] = Subscriber(wanted, self._connect)
+        subscriber = Subscriber(wanted, self._connect, self._flows)
+        self._subscribers[name, face] = subscriber
         for kind, record in self._early:
             _give(subscriber, kind, record)
         self.publish(
@@ -251,6 +262,19 @@ class Telemetry:
         """INIT is over: nobody may subscribe any more."""
         self._early = None
 
+    @property
+    def is_delivering(self) -> bool:
+        """Whether a delivery is under way."""
+        return any(subscriber.is_delivering for subscriber in self._subscribers.values())
+
+    def pause(self) -> None:
+        """Begin no delivery: those who take them are frozen. What comes is held."""
+        self._flows.clear()
+
+    def resume(self) -> None:
+        """Deliver again."""
+        self._flows.set()
+
     async def flush(self, seconds: float) -> None:
         """Deliver what is held, for no longer than ``seconds``."""
         flushing = [subscriber.flush() for subscriber in self._subscribers.values()]
@@ -258,10 +282,10 @@ class Telemetry:
             await asyncio.wait_for(asyncio.gather(*flushing), seconds)
 
     async def close(self) -> None:
-        for subscriber in self._subscribers.values():
-            await subscriber.close()
+        subscribers = tuple(self._subscribers.values())
         self._subscribers.clear()
         self._early = None
+        await asyncio.gather(*(subscriber.close() for subscriber in subscribers))
 
 
 def _give(subscriber: Subscriber, kind: str, record: bytes) -> None:

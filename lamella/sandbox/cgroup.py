@@ -2,7 +2,8 @@
 
 `find` looks once at what this process may write; `Groups` makes and removes one group for
 each box below a parent group named after the data directory, so that the next start can
-clear what a crash left. Where no controller can be written, resource limits stand in.
+clear what a crash left. Where no controller can be written, resource limits stand in. Frozen is
+by version 2 alone, which a host may have beside the controllers of version 1.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ EPHEMERAL = "ephemeral-"
 class Hierarchy:
     """Where groups may be made: for each controller that is writable, the folder to make them in.
 
-    ``version`` is 1, 2 or 0 for none.
+    ``version`` is 1, 2 or 0 for none. ``freezer`` is the folder for groups that can be frozen,
+    always of version 2.
     """
 
     version: int
     folders: Mapping[str, Path]
+    freezer: Path | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -44,21 +47,23 @@ def find(proc: Path = Path("/proc/self")) -> Hierarchy:
     """What this process can limit with. Reads mounts and tries to make a group."""
     own = _own_groups((proc / "cgroup").read_text())
     mounts = _mounts((proc / "mounts").read_text())
+    unified = mounts.get("")
+    folder = unified and unified / own.get("", "/").lstrip("/")
+    # Every group of version 2 but the topmost can be frozen, with or without a controller.
+    freezer = folder if folder and _writable(folder, having="cgroup.freeze") else None
     found: dict[str, Path] = {}
     for name in CONTROLLERS:
         where = mounts.get(name)
-        if where is not None and _writable(folder := where / own.get(name, "/").lstrip("/")):
-            found[name] = folder
+        if where is not None and _writable(place := where / own.get(name, "/").lstrip("/")):
+            found[name] = place
     if found:
-        return Hierarchy(1, found)
-    unified = mounts.get("")
-    if unified is not None:
-        folder = unified / own.get("", "/").lstrip("/")
+        return Hierarchy(1, found, freezer)
+    if folder is not None:
         with contextlib.suppress(OSError):
             offered = (folder / "cgroup.controllers").read_text().split()
             if all(name in offered for name in CONTROLLERS) and _writable(folder):
-                return Hierarchy(2, dict.fromkeys(CONTROLLERS, folder))
-    return Hierarchy(0, {})
+                return Hierarchy(2, dict.fromkeys(CONTROLLERS, folder), freezer)
+    return Hierarchy(0, {}, freezer)
 
 
 def _own_groups(text: str) -> dict[str, str]:
@@ -84,14 +89,16 @@ def _mounts(text: str) -> dict[str, Path]:
     return found
 
 
-def _writable(folder: Path) -> bool:
+def _writable(folder: Path, having: str = "") -> bool:
+    """Whether groups can be made in ``folder``, and have a file of that name to write to."""
     probe = folder / f"lamella-probe-{os.getpid()}"
     try:
         probe.mkdir()
+        able = os.access(probe / having, os.W_OK)
         probe.rmdir()
     except OSError:
         return False
-    return True
+    return able
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +112,36 @@ class Memory:
 class Group:
     """The control group of one environment; empty of controllers where the host has none."""
 
-    def __init__(self, version: int, folders: Mapping[str, Path]) -> None:
+    def __init__(
+        self, version: int, folders: Mapping[str, Path], freezer: Path | None = None
+    ) -> None:
         self._version = version
         self._folders = folders
+        self._freezer = freezer
+
+    @property
+    def _places(self) -> set[Path]:
+        return {*self._folders.values(), *([self._freezer] if self._freezer else [])}
 
     @property
     def processes(self) -> tuple[Path, ...]:
         """The files that a process writes ``0`` to in order to join."""
-        return tuple(sorted({path / "cgroup.procs" for path in self._folders.values()}))
+        return tuple(sorted(path / "cgroup.procs" for path in self._places))
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Stop every process in the group, or let them go on; those that come are stopped too.
+
+        Returns before the last has stopped. A frozen process dies of SIGKILL like any other.
+
+        Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#core-interface-files
+        """
+        if self._freezer is not None:
+            with contextlib.suppress(OSError):
+                file = os.open(self._freezer / "cgroup.freeze", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(file, b"1" if frozen else b"0")
+                finally:
+                    os.close(file)
 
     def rlimits(self, limits: Limits) -> dict[str, int]:
         """The limits of single processes, with stand-ins for controllers that are missing."""
@@ -176,7 +205,7 @@ class Group:
     def remove(self) -> bool:
         """Remove the group; False while the kernel still counts a process in it."""
         done = True
-        for folder in set(self._folders.values()):
+        for folder in self._places:
             try:
                 folder.rmdir()
             except FileNotFoundError:
@@ -194,11 +223,18 @@ class Groups:
         self._parents = {
             name: folder / f"lamella-{instance}" for name, folder in hierarchy.folders.items()
         }
+        self._freezer = hierarchy.freezer and hierarchy.freezer / f"lamella-{instance}"
+        self._tops = {*self._parents.values(), *([self._freezer] if self._freezer else [])}
+
+    @property
+    def any(self) -> bool:
+        """Whether boxes join any group at all."""
+        return bool(self._tops)
 
     def prepare(self) -> int:
         """Clear what a crash left, make the parent groups; return how many groups were stale."""
         stale = self.clear()
-        for parent in set(self._parents.values()):
+        for parent in self._tops:
             parent.mkdir(exist_ok=True)
         if self.hierarchy.version == 2:
             self._delegate()
@@ -223,22 +259,23 @@ class Groups:
     def clear_abandoned(self) -> None:
         """Remove the groups of other servers that are no more: those named after a process that
         has ended, and those that have been without any process for an hour."""
-        for folder in set(self.hierarchy.folders.values()):
+        for folder in {top.parent for top in self._tops}:
             for path in folder.glob("lamella-*"):
-                if path not in self._parents.values() and _abandoned(path):
+                if path not in self._tops and _abandoned(path):
                     for group in [*(each for each in path.iterdir() if each.is_dir()), path]:
                         _empty(group)
 
     def make(self, name: str) -> Group:
         folders = {controller: parent / name for controller, parent in self._parents.items()}
-        for folder in set(folders.values()):
-            folder.mkdir()
-        return Group(self.hierarchy.version, folders)
+        for parent in self._tops:
+            (parent / name).mkdir()
+        freezer = self._freezer and self._freezer / name
+        return Group(self.hierarchy.version, folders, freezer)
 
     def clear(self) -> int:
         """Kill and remove every group below the parents, and the parents; return how many."""
         count = 0
-        for parent in set(self._parents.values()):
+        for parent in self._tops:
             if not parent.is_dir():
                 continue
             for folder in [*(path for path in parent.iterdir() if path.is_dir()), parent]:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lamella.sandbox import syscalls
+from lamella.sandbox import signals, syscalls
 
 MESSAGE_BYTES = 1_048_576
 IP_FREEBIND = 15
@@ -88,7 +88,7 @@ class Keeper:
             "drop": self._drop,
             "start": self._start,
             "reach": self._reach,
-            "terminate": self._terminate,
+            "signal": self._signal,
         }
 
     def run(self) -> None:
@@ -249,14 +249,12 @@ class Keeper:
             reaching = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         return {}, [reaching.detach()]
 
-    def _terminate(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
-        """Ask a box's command to end. Its parent, bubblewrap's own process, ends with it."""
+    def _signal(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+        """Send a signal to a box's command, or to all of its processes, if it still runs."""
         first = self._first.get(request["name"])
         if first is not None:
-            with contextlib.suppress(OSError):
-                children = Path(f"/proc/{first}/task/{first}/children").read_text()
-                for child in children.split():
-                    os.kill(int(child), signal.SIGTERM)
+            send = signals.to_all if request["all"] else signals.to_command
+            send(first, request["number"])
         return {}, []
 
     def _listen_inside(self, pid: int, port: int) -> int:

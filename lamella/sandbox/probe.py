@@ -33,7 +33,16 @@ class Finding:
 
 def examine() -> tuple[Finding, ...]:
     """Look at everything that boxes stand on; takes a fraction of a second."""
-    return (_kernel(), _bubblewrap(), _box(), *_groups(), _users(), _filter())
+    hierarchy = cgroup.find()
+    return (
+        _kernel(),
+        _bubblewrap(),
+        _box(),
+        *_limits(hierarchy),
+        _freezing(hierarchy),
+        _users(),
+        _filter(),
+    )
 
 
 def _kernel() -> Finding:
@@ -114,8 +123,7 @@ async def _run_box(spawner: Spawner, layers: tuple[Path, ...]) -> str:
         os.close(reader)
 
 
-def _groups() -> list[Finding]:
-    hierarchy = cgroup.find()
+def _limits(hierarchy: cgroup.Hierarchy) -> list[Finding]:
     names = {"memory": "memory limit", "cpu": "CPU limit", "pids": "process limit"}
     mend = (
         "Run as root, or under a systemd user session that delegates the controllers "
@@ -137,6 +145,18 @@ def _groups() -> list[Finding]:
         )
         for name in cgroup.CONTROLLERS
     ]
+
+
+def _freezing(hierarchy: cgroup.Hierarchy) -> Finding:
+    return Finding(
+        "freezing between invocations",
+        hierarchy.freezer is not None,
+        "control groups, version 2"
+        if hierarchy.freezer
+        else "by SIGSTOP and SIGCONT, which a function can notice and which take longer",
+        "Let the server write a tree of control groups of version 2 (as root, or "
+        "`systemd-run --user --scope -p Delegate=yes lamella serve`).",
+    )
 
 
 def _users() -> Finding:

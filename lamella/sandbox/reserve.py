@@ -33,7 +33,7 @@ class Reserve:
     def __init__(self, spawner: Spawner, groups: Groups, count: int = READY) -> None:
         self._spawner = spawner
         self._groups = groups
-        self._count = count if groups.hierarchy.version else 0
+        self._count = count if groups.any else 0
         self._ready: deque[Place] = deque()
         self._numbers = itertools.count(1)
         self._filling: asyncio.Task[None] | None = None

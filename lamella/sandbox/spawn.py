@@ -238,7 +238,14 @@ class Spawner:
 
     async def terminate(self, name: str) -> None:
         """Send SIGTERM to the command of box ``name``, if it still runs."""
-        await self._ask({"do": "terminate", "name": name})
+        await self._ask({"do": "signal", "name": name, "all": False, "number": signal.SIGTERM})
+
+    async def signal_all(self, name: str, number: int) -> None:
+        """Send a signal to every process in box ``name``, if it still runs.
+
+        Raises SandboxFailed if the keeper cannot.
+        """
+        await self._ask({"do": "signal", "name": name, "all": True, "number": number})
 
     async def reach(self, name: str) -> socket.socket:
         """A TCP socket inside the network of box ``name``, to be connected to its loopback.

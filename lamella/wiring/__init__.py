@@ -55,6 +55,7 @@ from lamella.invoke.compile import BoxRunner
 from lamella.invoke.destinations import Senders
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.environment import Environment, Ground
+from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.grants import Grants
 from lamella.invoke.memory import MemoryWatch
@@ -82,7 +83,7 @@ from lamella.model.invocation import Outcome
 from lamella.model.limits import UNZIPPED_BYTES
 from lamella.model.mapping import EventSourceMapping
 from lamella.records.sqlite import open_records
-from lamella.sandbox import bubblewrap, cgroup
+from lamella.sandbox import bubblewrap, cgroup, freezer
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
@@ -170,9 +171,11 @@ class Server:
         stack.callback(sweeping.cancel)
         watch = MemoryWatch()
         stack.callback(watch.close)
+        frost = Frost(freezer.choose(groups.hierarchy, spawner), settings.freeze_after)
+        stack.callback(frost.close)
         catalog = await asyncio.to_thread(interpreters, folders.root)
         furnisher = Furnisher(catalog, trees, stacks, bytecode)
-        ground = Ground(spawner, reserve, watch, collecting)
+        ground = Ground(spawner, reserve, watch, frost, collecting)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:
             furnished = await asyncio.to_thread(

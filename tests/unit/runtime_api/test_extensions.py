@@ -184,11 +184,16 @@ def test_a_process_that_ends_is_a_fault(code: int, kind: str, message: str) -> N
 
 
 def test_a_process_that_ends_while_everything_does_is_none() -> None:
-    extensions = Extensions(ABOUT, ["a", "b"])
+    extensions = Extensions(ABOUT, ["a", "b", "never told", "never there"])
+    for name in ("a", "b"):
+        registered(extensions, name)
+    registered(extensions, "never told", b'{"events": ["INVOKE"]}')
     extensions.exited("a", 0, expected=True)
     assert extensions.fault is None
     assert not extensions.all_gone
     extensions.exited("nobody", 0, expected=True)
+    extensions.exited("b", 0, expected=True)
+    assert extensions.all_gone  # the others are not told of the end, so nobody waits for theirs
 
 
 def test_who_waits_is_woken_by_what_it_waits_for_and_by_faults() -> None:

@@ -196,6 +196,22 @@ def test_the_logs_api_has_its_own_names() -> None:
     run(script)
 
 
+def test_while_paused_records_are_held_and_come_afterwards() -> None:
+    async def script(made: Telemetry, ours: Subscriber) -> None:
+        subscribe(made, ours.port)
+        await ours.until(1)
+        made.pause()
+        made.publish("function", "held\n")
+        await asyncio.sleep(0.05)  # twice the time after which it would be sent
+        assert len(ours.records) == 1
+        assert not made.is_delivering
+        made.resume()
+        await ours.until(2)
+        assert ours.records[1]["record"] == "held\n"
+
+    run(script)
+
+
 def test_after_init_nobody_may_subscribe() -> None:
     async def script(made: Telemetry, ours: Subscriber) -> None:
         made.close_subscription()

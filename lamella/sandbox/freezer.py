@@ -1,0 +1,81 @@
+"""Stops everything that runs in a box, and lets it go on: by its control group, or by signals.
+
+The freezer of control groups (version 2) cannot be noticed by who is frozen, and nobody gets
+away. Where the server may not write one, SIGSTOP and SIGCONT do nearly the same. The freezer of
+version 1 is not used: what it has frozen does not die of SIGKILL, and so would outlive a server
+that was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import Protocol
+
+from lamella.errors import SandboxFailed
+from lamella.sandbox.cgroup import Group, Hierarchy
+from lamella.sandbox.spawn import Spawner
+
+log = logging.getLogger(__name__)
+
+
+class Freezer(Protocol):
+    """Both calls return at once; of one box they take effect in the order made."""
+
+    def freeze(self, group: Group, box: str) -> None:
+        """Stop every process in ``box``, which is in ``group``.
+
+        It can be killed; that it has ended is known only once it is thawed, because bubblewrap's
+        own process, which tells, is frozen too.
+        """
+
+    def thaw(self, group: Group, box: str) -> None:
+        """Let them go on; nothing happens to a box that is not frozen."""
+
+
+def choose(hierarchy: Hierarchy, spawner: Spawner) -> Freezer:
+    """The best way to freeze that this host allows."""
+    return GroupFreezer() if hierarchy.freezer else SignalFreezer(spawner)
+
+
+class GroupFreezer:
+    """Freezes by the box's control group."""
+
+    def freeze(self, group: Group, box: str) -> None:
+        group.set_frozen(True)
+
+    def thaw(self, group: Group, box: str) -> None:
+        group.set_frozen(False)
+
+
+class SignalFreezer:
+    """Freezes by signals, which the keeper sends.
+
+    Processes see that they were stopped if they look: a handler of SIGCONT runs, and what a
+    function itself had stopped goes on with the rest.
+    """
+
+    def __init__(self, spawner: Spawner) -> None:
+        self._spawner = spawner
+        self._sending: set[asyncio.Task[None]] = set()
+        self._has_failed = False
+
+    def freeze(self, group: Group, box: str) -> None:
+        self._start(box, signal.SIGSTOP)
+
+    def thaw(self, group: Group, box: str) -> None:
+        self._start(box, signal.SIGCONT)
+
+    def _start(self, box: str, number: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(box, number))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, box: str, number: int) -> None:
+        try:
+            await self._spawner.signal_all(box, number)
+        except SandboxFailed as error:
+            if not self._has_failed:
+                self._has_failed = True
+                log.warning("environments are not frozen between invocations: %s", error)
