@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -21,6 +22,8 @@ ENVIRONMENT_MEBIBYTES: Final = 256
 """Host memory reckoned for one environment when the default limit is worked out."""
 FREEZE_SECONDS_LEAST: Final = 0.01
 """Sooner an environment cannot be frozen: it is looked at twice in the time."""
+
+LEAST_MEMORY: Final = 64 * 2**20
 
 _T = TypeVar("_T")
 
@@ -101,6 +104,34 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise ValueError("must be a whole number, 1 or more")
     return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """An amount of memory: ``bytes``, or where that is None a ``percent`` of a machine's."""
+
+    bytes: int | None = None
+    percent: float = 0.0
+
+    def of(self, total: int) -> int:
+        """Bytes, on a machine that has ``total``."""
+        return int(total * self.percent / 100) if self.bytes is None else self.bytes
+
+
+def _memory(text: str) -> Memory:
+    found = re.fullmatch(
+        r"(\d{1,15}(?:\.\d{1,6})?)\s*(?:(%)|([KMGT]?)(?:i?B)?)", text.strip(), re.I
+    )
+    if found is not None:
+        value = float(found[1])
+        if found[2] and 0 < value <= 100:
+            return Memory(percent=value)
+        amount = int(value * 1024 ** " KMGT".index(found[3].upper() or " ")) if not found[2] else 0
+        if amount >= LEAST_MEMORY:
+            return Memory(amount)
+    raise ValueError(
+        f"must be a share such as 75% or an amount such as 12G, at least {LEAST_MEMORY // 2**20}M"
+    )
 
 
 def _seconds(text: str) -> float:
@@ -237,6 +268,14 @@ class Settings:
         metavar="COUNT",
         unit="environments",
         shown=f"one for each {ENVIRONMENT_MEBIBYTES} MiB of memory, 4 to 64 a core",
+    )
+    max_memory: Memory = _setting(
+        "How much memory all environments may hold together: an amount (12G) or a share of the"
+        " machine's (75%). Past it idle ones end, those unused longest first.",
+        _memory,
+        Memory(percent=75.0),
+        metavar="SIZE",
+        shown="`75%`",
     )
     account_concurrency: int = _setting(
         "How many invocations each account may have under way at once in a region.",

@@ -25,7 +25,8 @@ from lamella.functions.lookup import is_alias
 from lamella.functions.workshop import WAIT_SECONDS
 from lamella.invoke import recursion, report
 from lamella.invoke.environment import Answer, Call
-from lamella.invoke.pool import Key, Pool, Shelf
+from lamella.invoke.pool import Key, Pool
+from lamella.invoke.shelf import Shelf
 from lamella.model import arn
 from lamella.model.alias import Alias
 from lamella.model.function import Function

@@ -31,6 +31,7 @@ from lamella.model.lifecycle import ENVIRONMENT, EnvironmentEvent, EnvironmentSt
 from lamella.model.limits import INIT_SECONDS, PROVISIONED_INIT_SECONDS
 from lamella.runtime_api.extensions import Reason
 from lamella.runtime_api.runtime import TRUNCATED
+from lamella.sandbox import usage
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import Room, Spawner
@@ -119,6 +120,7 @@ class Environment(Watched):
         self._boxes = 0
         self._init_duration: float | None = None
         self._timed_out = False
+        self._aborted = False
         self._answer: asyncio.Future[Reply] | None = None
         self._request_id = ""
         self._unfinished: Unfinished | None = None
@@ -185,6 +187,8 @@ class Environment(Watched):
             spare, self._spare = self._spare, None
             theirs = self._theirs.writer if self._theirs else self._output.writer
             await session.start(plan, self._room, self._group, (self._output.writer, theirs), spare)
+            if self._aborted:
+                session.crew.kill()
             ready = await session.initialised(seconds)
         finally:
             self._ground.watch.discard(self)
@@ -443,11 +447,16 @@ class Environment(Watched):
         if self._session is not None and self._session.crew.started:
             self._session.crew.kill()
 
+    def memory_held(self) -> int:
+        """Bytes that the box holds, its files in ``/tmp`` among them. Blocks; for any thread."""
+        return usage.held(self._group, self._session.pid if self._session else None)
+
     def abort(self) -> None:
         """End what runs, now; an invocation under way is answered as if the runtime was killed.
 
         Extensions at rest are left to `stop`, which tells them first.
         """
+        self._aborted = True
         session = self._session
         if session is None or (self.state is EnvironmentState.IDLE and session.has_extensions):
             return
@@ -461,30 +470,30 @@ class Environment(Watched):
             await session.end(reason)
 
     async def stop(self) -> None:
-        """End the environment for good: processes, ``/tmp``, control group, descriptors."""
+        """End the environment for good: processes, ``/tmp``, control group, descriptors.
+
+        Whatever of it fails, the rest is given back.
+        """
         if self.state is EnvironmentState.ENDED:
             return
         self.state = EnvironmentState.ENDED
         self._ground.watch.discard(self)
-        await self._end_box(Reason.SPINDOWN)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, self._ground.holding.release, self._held)
+            stack.callback(self._output.close)
+            if self._theirs is not None:
+                stack.callback(self._theirs.close)
+            if self._group is not None:
+                stack.push_async_callback(self._ground.reserve.leave, self._group)
+            stack.push_async_callback(self._leave_room)
+            await self._end_box(Reason.SPINDOWN)
+
+    async def _leave_room(self) -> None:
         with contextlib.suppress(SandboxFailed):
             if self._spare is not None:
                 await self._ground.spawner.drop(self._spare)
             if self._room is not None:
                 await self._ground.spawner.leave(self._room)
-        if self._group is not None:
-            await self._remove_group(self._group)
-        self._output.close()
-        if self._theirs is not None:
-            self._theirs.close()
-        await asyncio.to_thread(self._ground.holding.release, self._held)
-
-    async def _remove_group(self, group: Group) -> None:
-        for pause in (0.0, 0.001, 0.005, 0.02, 0.1, 0.5):
-            await asyncio.sleep(pause)
-            if group.remove():
-                return
-        log.warning("the control group of environment %s could not be removed", self.name)
 
     def _go(self, event: EnvironmentEvent) -> None:
         self.state = step(ENVIRONMENT, self.state, event)

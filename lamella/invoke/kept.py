@@ -17,6 +17,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 NOT_INITIALISED = "FUNCTION_ERROR_INIT_FAILURE"
 NOT_STARTED = "An environment could not be started; the server's log says why."
+NO_MEMORY = "This server's environments hold all the memory they may (--max-memory)."
 NO_ROOM = (
     "This server has no room for as many environments: at most nine in ten of those it may hold "
     "(--max-environments) are provisioned."

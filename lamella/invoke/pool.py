@@ -12,17 +12,20 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import sys
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from lamella.errors import SandboxFailed, ServiceError
-from lamella.invoke.admission import Admission, Gate
+from lamella.invoke.admission import Admission
+from lamella.invoke.endings import Ending
 from lamella.invoke.environment import Environment
-from lamella.invoke.kept import NO_ROOM, NOT_INITIALISED, NOT_STARTED, Kept
-from lamella.invoke.recursion import mark
+from lamella.invoke.kept import NO_MEMORY, NO_ROOM, NOT_INITIALISED, NOT_STARTED
+from lamella.invoke.pressure import Budget, Cause, Unused
+from lamella.invoke.shelf import Shelf
 from lamella.model.concurrency import Standing
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
@@ -39,40 +42,27 @@ STOPPING = "The server is stopping."
 log = logging.getLogger(__name__)
 
 
-class Shelf:
-    """The environments of one function version under one configuration.
-
-    ``idle`` and ``ready`` do nothing now; the latter are provisioned.
-    """
-
-    def __init__(self, function: Function, gate: Gate) -> None:
-        self.function = function
-        self.gate = gate
-        self.mark = mark(function.function_arn)
-        self.idle: list[Environment] = []
-        self.ready: list[Environment] = []
-        self.kept: Kept[Environment] = Kept()
-        self.busy: set[Environment] = set()
-        self.waiting: deque[asyncio.Future[Environment]] = deque()
-        self.starting = 0
-        self.retired = False
-
-    @property
-    def size(self) -> int:
-        there = len(self.idle) + len(self.ready) + len(self.busy)
-        return there + self.starting + self.kept.starting
-
-
 class Pool:
     """Every environment of this server.
 
-    ``most`` is the number of environments it may hold at once, ``idle_seconds`` how long an
-    unused one is kept. Who takes an environment passes ``admission``, and is counted until it is
+    ``most`` is the number of environments it may hold at once, ``most_memory`` how many bytes
+    they may hold together before an idle one has to go for each that is started, and
+    ``idle_seconds`` how long an unused one is kept. Who takes an environment passes ``admission``, and is counted until it is
     given back or dropped.
     """
 
-    def __init__(self, make: Make, admission: Admission, *, most: int, idle_seconds: float) -> None:
+    def __init__(
+        self,
+        make: Make,
+        admission: Admission,
+        *,
+        most: int,
+        idle_seconds: float,
+        most_memory: int = sys.maxsize,
+    ) -> None:
         self.admission = admission
+        self.budget = Budget(most_memory)
+        self.ended: Counter[Ending] = Counter()
         self._make = make
         self._most = most
         self._most_kept = most - max(1, most // 10)
@@ -129,21 +119,21 @@ class Pool:
         """The environment that comes first: one that gets free, or a new one."""
         if self._closing:
             raise ServiceError(STOPPING)
-        while self._count >= self._most and await self._evict():
-            pass
-        if self._count >= self._most and not shelf.size:
-            raise shelf.gate.refused()
         ours: asyncio.Future[Environment] = asyncio.get_running_loop().create_future()
         shelf.waiting.append(ours)
         self._waited_for.add(shelf)
         self._grow(shelf)
         try:
+            if not shelf.size:
+                raise shelf.gate.refused()
             return await ours
         except asyncio.CancelledError:
             if ours.done() and not ours.cancelled() and ours.exception() is None:
                 self._take_back(shelf, ours.result())
             raise
         finally:
+            with contextlib.suppress(ValueError):
+                shelf.waiting.remove(ours)
             if not shelf.waiting:
                 self._waited_for.discard(shelf)
 
@@ -161,7 +151,7 @@ class Pool:
     def _take_back(self, shelf: Shelf, environment: Environment) -> None:
         shelf.busy.discard(environment)
         if environment.state is EnvironmentState.ENDED:
-            self._end(environment)
+            self._end(environment, Ending.FAILED)
             self._grow(shelf)
         elif environment.provisioned and environment.state is EnvironmentState.FAILED:
             self._lost(shelf, environment)
@@ -186,23 +176,47 @@ class Pool:
                 ours.set_result(environment)
                 return
         if shelf.retired or self._closing:
-            self._end(environment)
+            self._end(environment, self._leaving)
         elif not environment.provisioned:
             shelf.idle.append(environment)
         elif shelf.kept.missing < 0:
-            self._give_up(shelf, environment)
+            self._give_up(shelf, environment, Ending.SURPLUS)
         else:
             shelf.ready.append(environment)
 
     def _grow(self, shelf: Shelf) -> None:
-        """Start an environment if more callers wait than environments are on their way."""
-        if shelf.starting >= len(shelf.waiting) or self._count >= self._most or self._closing:
+        """Start an environment if more callers wait than environments are on their way.
+
+        Where the host is full that is in the place of the one, of whichever function, that was
+        idle longest.
+        """
+        if shelf.starting >= len(shelf.waiting) or self._closing:
+            return
+        if not self._is_full:
+            self._count += 1
+            self._spawn(self._start(shelf))
+        elif (oldest := self._oldest()) is not None:
+            self._spawn(self._replace(oldest, shelf))
+        else:
             return
         shelf.starting += 1
-        self._count += 1
-        self._spawn(self._start(shelf))
+
+    @property
+    def _is_full(self) -> bool:
+        return self._count >= self._most or (self.budget.is_spent and self._count > 0)
+
+    async def _replace(self, oldest: Environment, shelf: Shelf) -> None:
+        """Nobody else gets the room that ``oldest`` leaves."""
+        self.ended[Ending.ROOM] += 1
+        try:
+            await oldest.stop()
+        finally:
+            self._all.discard(oldest)
+            self.budget.ended()
+            await self._start(shelf)
 
     async def _start(self, shelf: Shelf) -> None:
+        self.budget.started()
         name = f"e{next(self._numbers)}"
         environment: Environment | None = None
         try:
@@ -219,7 +233,7 @@ class Pool:
             if environment is None:
                 self._freed()
             else:
-                await self._stop(environment)
+                await self._stop(environment, Ending.FAILED)
             return
         shelf.starting -= 1
         self._offer(shelf, environment)
@@ -237,16 +251,18 @@ class Pool:
         shelf.gate.leave()
         shelf.busy.discard(environment)
         shelf.kept.environments.discard(environment)
-        self._end(environment)
+        self._end(environment, Ending.FAILED)
 
-    def _end(self, environment: Environment) -> None:
-        self._spawn(self._stop(environment))
+    def _end(self, environment: Environment, why: Ending) -> asyncio.Task[None]:
+        return self._spawn(self._stop(environment, why))
 
-    async def _stop(self, environment: Environment) -> None:
+    async def _stop(self, environment: Environment, why: Ending) -> None:
+        self.ended[why] += 1
         try:
             await environment.stop()
         finally:
             self._all.discard(environment)
+            self.budget.ended()
             self._kept -= environment.provisioned
             self._freed()
 
@@ -258,13 +274,35 @@ class Pool:
         for shelf in tuple(self._keeping):
             self._supply(shelf)
 
-    async def _evict(self) -> bool:
-        """End the environment, of whichever function, that was idle longest; False if all work."""
-        oldest = self._oldest()
-        if oldest is None:
-            return False
-        await self._stop(oldest)
-        return True
+    def unused(self) -> list[Unused[Environment]]:
+        """The environments that do nothing now."""
+        return [
+            Unused(each, each.idle_since, each.provisioned)
+            for shelf in self._shelves.values()
+            for each in shelf.idle + shelf.ready
+        ]
+
+    def evict(self, environment: Environment, cause: Cause) -> asyncio.Task[None] | None:
+        """End one for want of memory, unless it is in use by now."""
+        for shelf in self._shelves.values():
+            if environment in shelf.idle:
+                shelf.idle.remove(environment)
+                return self._end(environment, Ending(cause.value))
+            if environment in shelf.ready:
+                shelf.ready.remove(environment)
+                self._hold_off(shelf, NO_MEMORY)
+                return self._give_up(shelf, environment, Ending(cause.value))
+        return None
+
+    def states(self) -> dict[str, int]:
+        """How many environments there are of each kind; those that end are in none."""
+        shelves = self._shelves.values()
+        return {
+            "idle": sum(len(each.idle) for each in shelves),
+            "provisioned": sum(len(each.ready) for each in shelves),
+            "busy": sum(len(each.busy) for each in shelves),
+            "starting": sum(each.starting + each.kept.starting for each in shelves),
+        }
 
     def _oldest(self) -> Environment | None:
         """Take the environment that was idle longest off its shelf; provisioned ones stay."""
@@ -299,15 +337,17 @@ class Pool:
         """End provisioned environments that are too many; start what is missing, a few at once."""
         kept = shelf.kept
         while kept.missing < 0 and shelf.ready:
-            self._give_up(shelf, shelf.ready.pop(0))
+            self._give_up(shelf, shelf.ready.pop(0), Ending.SURPLUS)
         while kept.may_start and not shelf.retired and not self._closing:
             if self._kept >= self._most_kept:
                 kept.fault = NO_ROOM
                 return
-            if self._count >= self._most:
+            if self._is_full:
                 oldest = self._oldest()
                 if oldest is not None:
-                    self._end(oldest)
+                    self._end(oldest, Ending.ROOM)
+                elif self._count < self._most:
+                    kept.fault = NO_MEMORY
                 return  # whoever ends makes room, and then this is asked again
             kept.starting += 1
             self._kept += 1
@@ -336,7 +376,7 @@ class Pool:
             self._freed()
         elif fault is not None:
             self._hold_off(shelf, fault)
-            await self._stop(environment)
+            await self._stop(environment, Ending.FAILED)
         else:
             shelf.kept.fault = None
             shelf.kept.environments.add(environment)
@@ -356,11 +396,11 @@ class Pool:
         if time.monotonic() - environment.idle_since > STEADY_SECONDS:
             shelf.kept.failures = 0
         self._hold_off(shelf, None)
-        self._give_up(shelf, environment)
+        self._give_up(shelf, environment, Ending.FAILED)
 
-    def _give_up(self, shelf: Shelf, environment: Environment) -> None:
+    def _give_up(self, shelf: Shelf, environment: Environment, why: Ending) -> asyncio.Task[None]:
         shelf.kept.environments.discard(environment)
-        self._end(environment)
+        return self._end(environment, why)
 
     def _hold_off(self, shelf: Shelf, fault: str | None) -> None:
         """Start the next one later, the more of them failed on end."""
@@ -379,7 +419,11 @@ class Pool:
         shelf.kept.close()
         idle, shelf.idle, shelf.ready = shelf.idle + shelf.ready, [], []
         for environment in idle:
-            self._end(environment)
+            self._end(environment, self._leaving)
+
+    @property
+    def _leaving(self) -> Ending:
+        return Ending.STOPPED if self._closing else Ending.CHANGED
 
     async def _sweep(self) -> None:
         while True:
@@ -387,12 +431,17 @@ class Pool:
             oldest = time.monotonic() - self._idle_seconds
             for shelf in tuple(self._shelves.values()):
                 while shelf.idle and shelf.idle[0].idle_since < oldest:
-                    self._end(shelf.idle.pop(0))
+                    self._end(shelf.idle.pop(0), Ending.AGE)
+            for shelf in tuple(self._waited_for):
+                self._grow(shelf)  # others may be idle by now
+            for shelf in tuple(self._keeping):
+                self._supply(shelf)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def abort(self) -> None:
         """Refuse those who wait and end what runs: the server is stopping."""

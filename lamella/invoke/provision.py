@@ -13,7 +13,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from lamella.errors import ApiError
-from lamella.invoke.pool import Key, Pool, Shelf
+from lamella.invoke.pool import Key, Pool
+from lamella.invoke.shelf import Shelf
 from lamella.model.concurrency import Standing
 
 Where = tuple[str, str, str]

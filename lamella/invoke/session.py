@@ -79,6 +79,11 @@ class Session:
         return len(self.extensions) > 0
 
     @property
+    def pid(self) -> int | None:
+        """The number, on the host, of the box's first process; None when there is none."""
+        return self.crew.box.pid if self.crew.started else None
+
+    @property
     def is_broken(self) -> bool:
         """Whether the runtime, or an extension, has ended or failed."""
         return self.exit_code is not None or self.extensions.fault is not None

@@ -193,6 +193,20 @@ class Group:
                     values[name] = int(value)
         return Memory(values[held], values[held] + values[mapped])
 
+    def occupied(self) -> int | None:
+        """Bytes that nothing but an end frees: what processes hold, of all groups below too, and
+        files in ``/tmp``; None without a memory controller."""
+        folder = self._folders.get("memory")
+        if folder is None:
+            return None
+        names = ("total_rss", "total_shmem") if self._version == 1 else ("anon", "shmem")
+        found = 0
+        with contextlib.suppress(OSError):
+            for line in (folder / "memory.stat").read_text().splitlines():
+                name, value = line.split()
+                found += int(value) if name in names else 0
+        return found
+
     def _read(self, controller: str, name: str) -> int | None:
         folder = self._folders.get(controller)
         if folder is None:
@@ -264,6 +278,10 @@ class Groups:
                 if path not in self._tops and _abandoned(path):
                     for group in [*(each for each in path.iterdir() if each.is_dir()), path]:
                         _empty(group)
+
+    def all(self) -> Group:
+        """The parent of every group: what it tells is of all of them together."""
+        return Group(self.hierarchy.version, self._parents)
 
     def make(self, name: str) -> Group:
         folders = {controller: parent / name for controller, parent in self._parents.items()}

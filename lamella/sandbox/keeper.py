@@ -6,7 +6,8 @@ every box when it ends, however it ends; for the network, to come back to. Witho
 in a user namespace. It runs with the server's rights and never runs a byte of a function.
 
 The server speaks to it over a SOCK_SEQPACKET socket: one JSON request, one JSON answer, with
-descriptors beside them; and it sends ``{"exited": name, "status": n}`` when a box ends. It
+descriptors beside them, and with the request's number, as a box that takes long is answered
+later than what was asked after it; and it sends ``{"exited": name, "status": n}`` when a box ends. It
 imports next to nothing, because it is forked for every box.
 
 Started as ``python -m lamella.sandbox.keeper DESCRIPTOR FOLDER``.
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import resource
@@ -25,18 +25,16 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lamella.sandbox import signals, syscalls
+from lamella.sandbox.child import MESSAGE_BYTES, enter, wait_as_spare
 
-MESSAGE_BYTES = 1_048_576
 IP_FREEBIND = 15
-FIRST_GIVEN = 7
-"""Where a box finds the first descriptor that it is given beside its output."""
-BEYOND = 16
 START_SECONDS = 5.0
 """How long bubblewrap may take to its first process: half a millisecond is usual."""
 
@@ -67,6 +65,33 @@ WRITTEN_ETC = {
 }
 
 
+Answer = tuple[Mapping[str, object], list[int]]
+"""What is answered, and the descriptors beside it; they are closed here once they are sent."""
+
+
+@dataclass(frozen=True)
+class Spare:
+    """A process that waits, already in its control groups, to become a box."""
+
+    pid: int
+    channel: socket.socket
+
+
+@dataclass(frozen=True)
+class Making:
+    """A box whose bubblewrap was started and has not named its first process yet.
+
+    ``child`` is bubblewrap, ``info`` what it says, ``gate`` what it waits for.
+    """
+
+    request: Any
+    child: int
+    info: int
+    gate: int
+    until: float
+    said: bytearray = field(default_factory=bytearray)
+
+
 class Keeper:
     """Everything the keeper holds: its mounts, and the boxes that run."""
 
@@ -78,8 +103,10 @@ class Keeper:
         self._first: dict[str, int] = {}
         self._spares: dict[str, Spare] = {}
         self._filter = b""
+        self._making: dict[int, Making] = {}
+        self._poll = select.poll()
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self._requests: Mapping[str, Callable[[Any, list[int]], tuple[object, list[int]]]] = {
+        self._requests: Mapping[str, Callable[[Any, list[int]], Answer | None]] = {
             "filter": self._set_filter,
             "expose": self._expose,
             "room": self._room,
@@ -96,17 +123,29 @@ class Keeper:
         wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(woken)
-        poll = select.poll()
-        poll.register(self._channel, select.POLLIN)
-        poll.register(wake, select.POLLIN)
+        self._poll.register(self._channel, select.POLLIN)
+        self._poll.register(wake, select.POLLIN)
         while True:
-            ready = {descriptor for descriptor, _ in poll.poll()}
+            ready = {descriptor for descriptor, _ in self._poll.poll(self._patience())}
             if wake in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(wake, 4096)
+            # What a box said before it ended comes before its end.
+            for making in [each for each in self._making.values() if each.info in ready]:
+                self._go_on(making)
+            for making in [each for each in self._making.values() if each.until < time.monotonic()]:
+                self._conclude(making)
+            if wake in ready:
                 self._reap()
             if self._channel.fileno() in ready and not self._answer():
                 return
+
+    def _patience(self) -> int | None:
+        """Milliseconds until a box that is being made has taken too long."""
+        if not self._making:
+            return None
+        first = min(making.until for making in self._making.values())
+        return max(0, int((first - time.monotonic()) * 1000) + 1)
 
     def _answer(self) -> bool:
         """Serve one request; False when the server has closed its end."""
@@ -117,23 +156,31 @@ class Keeper:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
         try:
-            answer, given = self._requests[request["do"]](request, descriptors)
+            answer = self._requests[request["do"]](request, descriptors)
         except OSError as error:
-            answer, given = {"error": str(error)}, []
+            answer = {"error": str(error)}, []
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        socket.send_fds(self._channel, [json.dumps(answer).encode()], given)
-        for descriptor in given:
-            os.close(descriptor)
+        if answer is not None:
+            self._reply(request, *answer)
         return True
 
-    def _set_filter(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+    def _reply(self, request: Any, answer: Mapping[str, object], given: list[int]) -> None:
+        """Answer a request, with its number, as answers come in any order."""
+        try:
+            data = json.dumps({**answer, "to": request["id"]}).encode()
+            socket.send_fds(self._channel, [data], given)
+        finally:
+            for descriptor in given:
+                os.close(descriptor)
+
+    def _set_filter(self, request: Any, _: list[int]) -> Answer:
         """The system-call filter that every box from now on gets."""
         self._filter = bytes.fromhex(request["program"])
         return {}, []
 
-    def _expose(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+    def _expose(self, request: Any, _: list[int]) -> Answer:
         """Make a path of the host reachable for the users of boxes, whoever owns its parents."""
         source = request["path"]
         if source not in self._exposed:
@@ -146,7 +193,7 @@ class Keeper:
             self._exposed[source] = str(target)
         return {"path": self._exposed[source]}, []
 
-    def _room(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+    def _room(self, request: Any, _: list[int]) -> Answer:
         """A ``/tmp`` of its own for one environment, of fixed size; it outlives single boxes."""
         path = Path(self._base, "rooms", request["room"])
         path.mkdir()
@@ -156,59 +203,91 @@ class Keeper:
         syscalls.mount("tmp", str(path), "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
         return {"path": str(path)}, []
 
-    def _leave(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+    def _leave(self, request: Any, _: list[int]) -> Answer:
         path = Path(self._base, "rooms", request["room"])
         syscalls.unmount(str(path))
         path.rmdir()
         return {}, []
 
-    def _spare(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+    def _spare(self, request: Any, _: list[int]) -> Answer:
         """Fork a process ahead that joins control groups and waits to become a box.
 
         Joining waits for the kernel (10 ms, and more on busy machines); here nobody waits for it.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            child = os.fork()
-            if child == 0:
-                _wait_as_spare(request["cgroups"], theirs, self._channel)
-        self._spares[request["spare"]] = Spare(child, ours)
+            pid = os.fork()
+            if pid == 0:
+                wait_as_spare(request["cgroups"], theirs, self._channel)
+        self._spares[request["spare"]] = Spare(pid, ours)
         return {}, []
 
-    def _drop(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
-        spare = self._spares.pop(request["spare"])
-        spare.channel.close()
-        os.kill(spare.pid, signal.SIGKILL)
+    def _drop(self, request: Any, _: list[int]) -> Answer:
+        spare = self._spares.pop(request["spare"], None)
+        if spare is not None:
+            spare.channel.close()
+            os.kill(spare.pid, signal.SIGKILL)
         return {}, []
 
-    def _start(self, request: Any, descriptors: list[int]) -> tuple[object, list[int]]:
-        """Make one box. Descriptors in: its output, then those it gets from `FIRST_GIVEN` on.
-        Out: pidfd of its first process and, when asked for, a listening socket in its network
-        namespace."""
+    def _start(self, request: Any, descriptors: list[int]) -> None:
+        """Begin one box; `_go_on` and `_made` do the rest when bubblewrap has named its first
+        process, so that one that hangs keeps nobody else waiting.
+
+        Descriptors in: its output, then those it gets from `FIRST_GIVEN` on. Out: a pidfd
+        of its first process and, when asked for, a listening socket in its network namespace.
+        """
         info, info_in = os.pipe2(os.O_CLOEXEC)
         gate_out, gate = os.pipe2(os.O_CLOEXEC)
-        given: list[int] = []
-        begun: list[int] = []
         try:
-            child = self._fork(request, descriptors, info_in, gate_out)
-            begun.append(child)
+            pid = self._fork(request, descriptors, info_in, gate_out)
+        except OSError:
+            os.close(info)
+            os.close(gate)
+            raise
+        finally:
             os.close(info_in)
-            info_in = -1
-            first = _first_process(info)
-            if first is None:
+            os.close(gate_out)
+        self._making[info] = Making(request, pid, info, gate, time.monotonic() + START_SECONDS)
+        self._poll.register(info, select.POLLIN)
+
+    def _go_on(self, making: Making) -> None:
+        """Hear what bubblewrap says; answer when that is all, or when nothing more will come."""
+        part = os.read(making.info, 4096)
+        making.said.extend(part)
+        if not part or making.said.rstrip().endswith(b"}"):
+            self._conclude(making)
+
+    def _conclude(self, making: Making) -> None:
+        self._poll.unregister(making.info)
+        del self._making[making.info]
+        try:
+            self._reply(making.request, *self._made(making))
+        except OSError as error:
+            self._reply(making.request, {"error": str(error)}, [])
+        finally:
+            os.close(making.info)
+            os.close(making.gate)
+
+    def _made(self, making: Making) -> Answer:
+        """Let a box begin whose first process is there."""
+        request = making.request
+        given: list[int] = []
+        begun = [making.child]
+        try:
+            if not making.said.rstrip().endswith(b"}"):
                 raise OSError("bubblewrap ended, or hung, before the box was made")
+            first = int(json.loads(making.said)["child-pid"])
             begun.append(first)
-            self._boxes[child] = request["name"]
-            self._first[request["name"]] = first
             if request["uid"] is None:
                 # Counted in the box's own user namespace, where only the box's processes are.
                 most = request["processes"]
                 resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
-            pidfd = os.pidfd_open(first)
-            given.append(pidfd)
+            given.append(os.pidfd_open(first))
             if request["listen"] is not None:
                 given.append(self._listen_inside(first, request["listen"]))
-            os.write(gate, b"\n")
+            self._boxes[making.child] = request["name"]
+            self._first[request["name"]] = first
+            os.write(making.gate, b"\n")
             return {}, given
         except OSError:
             # Closing the gate would let the box begin with nobody to watch it.
@@ -218,9 +297,6 @@ class Keeper:
             for descriptor in given:
                 os.close(descriptor)
             raise
-        finally:
-            for descriptor in (info, gate_out, gate, *([info_in] if info_in >= 0 else [])):
-                os.close(descriptor)
 
     def _fork(self, request: Any, outputs: list[int], info: int, gate: int) -> int:
         """The process that becomes the box: a spare if the request names one, else a new one."""
@@ -231,16 +307,12 @@ class Keeper:
             with spare.channel, contextlib.suppress(OSError):
                 socket.send_fds(spare.channel, [data], [info, gate, *outputs])
                 return spare.pid
-        child = os.fork()
-        if child == 0:
-            try:
-                _join(request["cgroups"])
-            except OSError as error:
-                _give_up(outputs[0], error)
-            _become_box(request, self._filter, info, gate, outputs)
-        return child
+        pid = os.fork()
+        if pid == 0:
+            enter(request, self._filter, info, gate, outputs)
+        return pid
 
-    def _reach(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+    def _reach(self, request: Any, _: list[int]) -> Answer:
         """A socket in the network namespace of a box that runs, not connected yet."""
         first = self._first.get(request["name"])
         if first is None:
@@ -249,7 +321,7 @@ class Keeper:
             reaching = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         return {}, [reaching.detach()]
 
-    def _signal(self, request: Any, _: list[int]) -> tuple[object, list[int]]:
+    def _signal(self, request: Any, _: list[int]) -> Answer:
         """Send a signal to a box's command, or to all of its processes, if it still runs."""
         first = self._first.get(request["name"])
         if first is not None:
@@ -287,113 +359,15 @@ class Keeper:
                 return
             if pid == 0:
                 return
+            for making in [each for each in self._making.values() if each.child == pid]:
+                making.said.clear()
+                self._conclude(making)
             name = self._boxes.pop(pid, None)
             if name is not None:
                 del self._first[name]
                 code = os.waitstatus_to_exitcode(status)
                 message = json.dumps({"exited": name, "status": code}).encode()
                 self._channel.send(message)
-
-
-@dataclass(frozen=True)
-class Spare:
-    """A process that waits, already in its control groups, to become a box."""
-
-    pid: int
-    channel: socket.socket
-
-
-def _join(cgroups: list[str]) -> None:
-    for path in cgroups:
-        with open(path, "w") as processes:
-            processes.write("0")
-
-
-def _give_up(output: int, error: Exception) -> NoReturn:
-    os.write(output, f"the box could not be made: {error}\n".encode())
-    os._exit(125)
-
-
-def _wait_as_spare(cgroups: list[str], channel: socket.socket, keepers: socket.socket) -> NoReturn:
-    """In a forked child: join, wait for a request, become its box. Never returns."""
-    try:
-        syscalls.die_with_parent(signal.SIGKILL)
-        signal.set_wakeup_fd(-1)
-        keepers.close()
-        _join(cgroups)
-        data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, 8)
-        if len(descriptors) > 2:
-            for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)
-            request = json.loads(data)
-            info, gate, *outputs = descriptors
-            _become_box(request, bytes.fromhex(request["program"]), info, gate, outputs)
-    finally:
-        os._exit(125)
-
-
-def _become_box(request: Any, program: bytes, info: int, gate: int, outputs: list[int]) -> NoReturn:
-    """In a forked child: take the box's limits and user, then become bubblewrap."""
-    output, *given = (_moved_away(each) for each in outputs)
-    info, gate = _moved_away(info), _moved_away(gate)
-    try:
-        for name, value in request["rlimits"].items():
-            kind = getattr(resource, name)
-            hard = resource.getrlimit(kind)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(kind, (value, value))
-        uid = request["uid"]
-        if uid is not None:
-            # Counted for the user, of which this box is the only one.
-            most = request["processes"]
-            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-        null = os.open("/dev/null", os.O_RDONLY)
-        os.dup2(null, 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        for place, descriptor in enumerate(given, FIRST_GIVEN):
-            os.dup2(descriptor, place)
-        os.set_inheritable(info, True)
-        os.set_inheritable(gate, True)
-        bubblewrap = request["bubblewrap"]
-        # Options go through a file, as other users of the host can read command lines.
-        options = _in_memory("\0".join(request["options"]).encode())
-        own = ["--args", str(options), "--info-fd", str(info), "--block-fd", str(gate)]
-        own += ["--seccomp", str(_in_memory(program)), "--"]
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.execve(bubblewrap, [bubblewrap, *own, *request["argv"]], {})
-    except (OSError, ValueError) as error:
-        _give_up(output, error)
-
-
-def _in_memory(data: bytes) -> int:
-    """A descriptor that reads ``data``; it is inherited."""
-    descriptor = _moved_away(os.memfd_create("box", os.MFD_CLOEXEC))
-    os.set_inheritable(descriptor, True)
-    os.write(descriptor, data)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _moved_away(descriptor: int) -> int:
-    """A copy beyond the places that the box's own descriptors take."""
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, BEYOND)
-
-
-def _first_process(info: int) -> int | None:
-    """The process id of the box's first process, from bubblewrap's information pipe."""
-    text = b""
-    while not text.rstrip().endswith(b"}"):
-        if not select.select([info], [], [], START_SECONDS)[0]:
-            return None
-        part = os.read(info, 4096)
-        if not part:
-            return None
-        text += part
-    return int(json.loads(text)["child-pid"])
 
 
 def isolate() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 from collections import deque
 from dataclasses import dataclass
 
@@ -17,6 +18,12 @@ from lamella.sandbox.cgroup import Group, Groups
 from lamella.sandbox.spawn import Spawner
 
 READY = 4
+PAUSES = (0.0, 0.001, 0.005, 0.02, 0.1, 0.5)
+"""How long to wait for the kernel to let go of a group, each time it has not; in seconds."""
+LONG_PAUSE_SECONDS = 5.0
+"""How often a group is tried again whose processes outlive being killed."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,9 @@ class Reserve:
         self._ready: deque[Place] = deque()
         self._numbers = itertools.count(1)
         self._filling: asyncio.Task[None] | None = None
+        self._clearing: asyncio.Task[None] | None = None
+        self.stuck: set[Group] = set()
+        """Groups of environments that are no more, with processes that have not died yet."""
 
     def take(self) -> Place:
         """A place of one's own. Raises OSError if no group can be made."""
@@ -57,11 +67,38 @@ class Reserve:
             while len(self._ready) < self._count:
                 name = f"s{next(self._numbers)}"
                 group = self._make()
-                await self._spawner.spare(name, group)
+                try:
+                    await self._spawner.spare(name, group)
+                except SandboxFailed:
+                    group.remove()
+                    raise
                 self._ready.append(Place(group, name))
+
+    async def leave(self, group: Group) -> None:
+        """Remove a group whose processes were killed: now, or whenever the kernel lets go of it.
+
+        A process that waits for a broken disk, say, dies when that has answered. Nobody waits
+        for it here.
+        """
+        for pause in PAUSES:
+            await asyncio.sleep(pause)
+            if group.remove():
+                return
+        log.warning("processes outlive being killed; their control group goes when they have ended")
+        self.stuck.add(group)
+        if self._clearing is None or self._clearing.done():
+            self._clearing = asyncio.get_running_loop().create_task(self._clear())
+
+    async def _clear(self) -> None:
+        while self.stuck:
+            await asyncio.sleep(LONG_PAUSE_SECONDS)
+            self.stuck = {group for group in self.stuck if not group.remove()}
 
     async def close(self) -> None:
         """End the spares; their groups are cleared with the others."""
+        if self._clearing is not None:
+            self._clearing.cancel()
+            await asyncio.wait((self._clearing,))
         if self._filling is not None:
             self._filling.cancel()
             await asyncio.wait((self._filling,))

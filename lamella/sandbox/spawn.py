@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from lamella.errors import SandboxFailed
 from lamella.sandbox import plan as plans
 from lamella.sandbox import seccomp
 from lamella.sandbox.cgroup import Group
-from lamella.sandbox.keeper import MESSAGE_BYTES
+from lamella.sandbox.child import MESSAGE_BYTES
 from lamella.sandbox.plan import BoxPlan
 
 LAST_SIGNAL = 64
@@ -33,6 +33,9 @@ LAST_SIGNAL = 64
 FIRST_UID = 1_879_048_192
 """Users of boxes when the server is root: far from what distributions and containers hand out."""
 
+
+END_SECONDS = 1.0
+"""What killed boxes have to be gone in before the keeper is ended, and they with it."""
 
 UIDS = 65_536
 """How many of them one server uses before it begins anew."""
@@ -50,6 +53,14 @@ class Room:
     uid: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request under way; ``unwanted`` gets the descriptors of an answer nobody waits for now."""
+
+    answer: asyncio.Future[tuple[Any, list[int]]]
+    unwanted: Callable[[list[int]], None]
+
+
 class Box:
     """A running box. `exited` resolves to the exit code, negative for a signal."""
 
@@ -58,6 +69,16 @@ class Box:
         self.listener = listener
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._pidfd = pidfd
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its first process on the host, None when that has ended."""
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/self/fdinfo/{self._pidfd}").read_text().splitlines():
+                if line.startswith("Pid:"):
+                    pid = int(line.split()[1])
+                    return pid if pid > 0 else None
+        return None
 
     def kill(self) -> None:
         """Kill every process in the box: its pid namespace dies with its first process."""
@@ -72,6 +93,19 @@ class Box:
             self._pidfd = -1
         if self.listener is not None:
             self.listener.close()
+
+
+def close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _kill(descriptors: list[int]) -> None:
+    """End a box that nobody waits for any more; the first descriptor stands for its process."""
+    if descriptors:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptors[0], signal.SIGKILL)
+    close_all(descriptors)
 
 
 class Spawner:
@@ -94,9 +128,11 @@ class Spawner:
         self._unique_uids = unique_uids
         self._first_uid = first_uid
         self._located: dict[Path, str] = {}
-        self._answers: deque[asyncio.Future[tuple[Any, list[int]]]] = deque()
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, Asked] = {}
         self._sending = asyncio.Lock()
         self._boxes: dict[str, Box] = {}
+        self._making: set[str] = set()
         self._early: dict[str, int] = {}
         self._uids = 0
         self._system = plans.system_links()
@@ -223,10 +259,17 @@ class Spawner:
             "rlimits": group.rlimits(plan.limits),
             "processes": plan.limits.processes,
         }
-        _, descriptors = await self._ask(request, [output, *given])
+        self._making.add(plan.name)
+        try:
+            _, descriptors = await self._ask(request, [output, *given], unwanted=_kill)
+            return self._begun(plan, descriptors)
+        finally:
+            self._making.discard(plan.name)
+            self._early.pop(plan.name, None)
+
+    def _begun(self, plan: BoxPlan, descriptors: list[int]) -> Box:
         if len(descriptors) < (1 if plan.listen is None else 2):
-            for descriptor in descriptors:
-                os.close(descriptor)
+            _kill(descriptors)
             raise SandboxFailed("The server has no file descriptors left; raise `ulimit -n`.")
         listener = socket.socket(fileno=descriptors[1]) if len(descriptors) > 1 else None
         box = Box(plan.name, descriptors[0], listener)
@@ -264,9 +307,8 @@ class Spawner:
         boxes = list(self._boxes.values())
         for box in boxes:
             box.kill()
-        for box in boxes:
-            with contextlib.suppress(SandboxFailed, TimeoutError):
-                await asyncio.wait_for(asyncio.shield(box.exited), 1.0)
+        if boxes:
+            await asyncio.wait([box.exited for box in boxes], timeout=END_SECONDS)
         if self._channel is not None:
             asyncio.get_running_loop().remove_reader(self._channel)
             self._channel.close()
@@ -298,16 +340,26 @@ class Spawner:
         self._base = answer["path"].split("/host/")[0]
 
     async def _ask(
-        self, request: dict[str, Any], descriptors: Sequence[int] = ()
+        self,
+        request: dict[str, Any],
+        descriptors: Sequence[int] = (),
+        *,
+        unwanted: Callable[[list[int]], None] = close_all,
     ) -> tuple[Any, list[int]]:
-        data = json.dumps(request).encode()
+        number = next(self._numbers)
+        data = json.dumps({**request, "id": number}).encode()
         answer: asyncio.Future[tuple[Any, list[int]]] = asyncio.get_running_loop().create_future()
-        # Answers come in the order of requests: only one at a time may be on its way out.
         async with self._sending:
             while not self._sent(data, descriptors):
                 await self._writable()
-            self._answers.append(answer)
-        return await answer
+            self._asked[number] = Asked(answer, unwanted)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # The answer may have come just before.
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                unwanted(answer.result()[1])
+            raise
 
     def _sent(self, data: bytes, descriptors: Sequence[int]) -> bool:
         """Send a request; False while the keeper has too many to read. Raises SandboxFailed."""
@@ -352,10 +404,10 @@ class Spawner:
         if "exited" in message:
             self._ended(message["exited"], message["status"])
             return
-        answer = self._answers.popleft()
+        asked = self._asked.pop(message["to"])
+        answer = asked.answer
         if answer.done():
-            for descriptor in descriptors:
-                os.close(descriptor)
+            asked.unwanted(descriptors)
         elif "error" in message:
             answer.set_exception(SandboxFailed(message["error"]))
         else:
@@ -366,15 +418,16 @@ class Spawner:
         code = 128 - status if 128 < status <= 128 + LAST_SIGNAL else status
         box = self._boxes.pop(name, None)
         if box is None:
-            self._early[name] = code
+            if name in self._making:
+                self._early[name] = code
         elif not box.exited.done():
             box.exited.set_result(code)
 
     def _fail(self, error: SandboxFailed) -> None:
-        for answer in self._answers:
-            if not answer.done():
-                answer.set_exception(error)
-        self._answers.clear()
+        for asked in self._asked.values():
+            if not asked.answer.done():
+                asked.answer.set_exception(error)
+        self._asked.clear()
         for box in self._boxes.values():
             if not box.exited.done():
                 box.exited.set_result(-signal.SIGKILL)

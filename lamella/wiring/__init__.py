@@ -30,6 +30,7 @@ from lamella.api.admission_metrics import AdmissionMetrics
 from lamella.api.app import App, new_request_id
 from lamella.api.auth import Auth
 from lamella.api.contract import Contract
+from lamella.api.environment_metrics import EnvironmentMetrics
 from lamella.api.event_metrics import EventMetrics
 from lamella.api.known_urls import KnownUrls
 from lamella.api.metrics import RequestMetrics
@@ -61,6 +62,7 @@ from lamella.invoke.grants import Grants
 from lamella.invoke.memory import MemoryWatch
 from lamella.invoke.poller import Invoke
 from lamella.invoke.pool import Pool
+from lamella.invoke.pressure import MemoryGuard
 from lamella.invoke.provision import Provisioner
 from lamella.invoke.queue import Queue, Run
 from lamella.invoke.resolve import Resolver
@@ -83,12 +85,19 @@ from lamella.model.invocation import Outcome
 from lamella.model.limits import UNZIPPED_BYTES
 from lamella.model.mapping import EventSourceMapping
 from lamella.records.sqlite import open_records
-from lamella.sandbox import bubblewrap, cgroup, freezer
+from lamella.sandbox import bubblewrap, cgroup, freezer, usage
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
 from lamella.wiring.accounts import authenticator
-from lamella.wiring.host import RECORDS, Folders, data_directory, files_for_environments, instance
+from lamella.wiring.host import (
+    RECORDS,
+    Folders,
+    data_directory,
+    files_for_environments,
+    instance,
+    seen,
+)
 from lamella.wiring.own_log import set_up_logging
 from lamella.wiring.runtimes import interpreters
 
@@ -188,9 +197,19 @@ class Server:
 
         most = min(settings.max_environments, files_for_environments())
         admission = Admission(settings.account_concurrency)
-        pool = Pool(make, admission, most=most, idle_seconds=settings.idle_seconds)
+        machine = await asyncio.to_thread(usage.machine, groups.hierarchy)
+        pool = Pool(
+            make,
+            admission,
+            most=most,
+            most_memory=settings.max_memory.of(machine.total),
+            idle_seconds=settings.idle_seconds,
+        )
         pool.start()
         stack.push_async_callback(pool.close)
+        guard = MemoryGuard(pool, partial(seen, groups))
+        guard.start()
+        stack.push_async_callback(guard.close)
 
         def readdressed(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(known_urls.forget, account, region, name)
@@ -308,7 +327,8 @@ class Server:
 
         lost = asyncio.Event()
         spawner.on_lost = lost.set
-        return application(settings, services, auth, blobs, signed), abort, lost
+        app = application(settings, services, auth, blobs, signed, environments=(pool, reserve))
+        return app, abort, lost
 
     async def _serve(
         self,
@@ -361,12 +381,20 @@ class Web(uvicorn.Server):
 
 
 def application(
-    settings: Settings, services: Services, auth: Auth, blobs: DiskBlobs, signed: links.Links
+    settings: Settings,
+    services: Services,
+    auth: Auth,
+    blobs: DiskBlobs,
+    signed: links.Links,
+    *,
+    environments: tuple[Pool, Reserve],
 ) -> App:
     contract = Contract.of_lambda()
     collectors = CollectorRegistry()
     metrics = RequestMetrics(collectors)
     AdmissionMetrics(collectors, services.dispatcher.admission)
+    pool, reserve = environments
+    EnvironmentMetrics(collectors, pool, stuck=lambda: len(reserve.stuck))
     events = EventMetrics(collectors, services.workshop.records.backlog)
     return App(
         contract=contract,

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from lamella.config import Settings
 from lamella.errors import HostError
-from lamella.sandbox import cgroup
+from lamella.invoke.pressure import Seen
+from lamella.sandbox import cgroup, usage
+from lamella.sandbox.cgroup import Groups
 
 EPHEMERAL = "lamella-ephemeral-"
 RECORDS = "records.sqlite"
@@ -97,6 +99,15 @@ def files_for_environments() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     most = 1_048_576 if hard == resource.RLIM_INFINITY else hard
     return max(1, (most - OWN_FILES) // FILES_EACH)
+
+
+def seen(groups: Groups) -> Seen:
+    """What all environments hold, by their control groups or else by their processes: those of
+    this server's children. Blocks."""
+    held = groups.all().occupied()
+    if held is None:
+        held = sum(usage.of_tree(child) for child in usage.children(os.getpid()))
+    return Seen(held, usage.machine(groups.hierarchy))
 
 
 def instance(root: Path, *, ephemeral: bool = False) -> str:

@@ -109,3 +109,27 @@ def test_every_setting_has_a_sentence_a_flag_and_a_variable() -> None:
         assert each.sentence.endswith(".")
         assert each.flag in config.table()
         assert each.variable in config.table()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("75%", 750),
+        ("0.5 %", 5),
+        ("100%", 1000),
+        ("67108864", 2**26),
+        ("64M", 2**26),
+        ("64MiB", 2**26),
+        ("1.5g", 3 * 2**29),
+        ("12 GB", 12 * 2**30),
+        ("2T", 2**41),
+    ],
+)
+def test_an_amount_of_memory_is_bytes_or_a_share(text: str, expected: int) -> None:
+    assert load({"max_memory": text}, HOME, uid=1).max_memory.of(1000) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0%", "101%", "-1G", "63M", "12", "12X", "G", "1e9", "5%M"])
+def test_an_amount_of_memory_that_is_none_is_refused(text: str) -> None:
+    (fault,) = refused({"max_memory": text})
+    assert "must be a share such as 75% or an amount such as 12G, at least 64M" in fault

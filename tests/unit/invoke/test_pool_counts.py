@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lamella.errors import ApiError, SandboxFailed
 from lamella.invoke.admission import Admission
 from lamella.invoke.environment import Environment
-from lamella.invoke.pool import Pool, Shelf
+from lamella.invoke.pool import Pool
+from lamella.invoke.shelf import Shelf
 from lamella.model.concurrency import Share
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
