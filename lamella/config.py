@@ -46,6 +46,11 @@ class Auth(StrEnum):
     SIGV4 = "sigv4"
 
 
+class Roles(StrEnum):
+    OPEN = "open"
+    ENFORCED = "enforced"
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What is known of one field: its name, ``unit``, sentence and how its text is read."""
@@ -184,11 +189,27 @@ def _auth(text: str) -> Auth:
         raise ValueError("must be none or sigv4") from None
 
 
+def _roles(text: str) -> Roles:
+    try:
+        return Roles(text.lower())
+    except ValueError:
+        raise ValueError("must be open or enforced") from None
+
+
 def _endpoint(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be a URL such as http://127.0.0.1:9000")
     return text.rstrip("/")
+
+
+def _function_endpoint(text: str) -> str | None:
+    if text.lower() in {"self", "off"}:
+        return None if text.lower() == "off" else "self"
+    try:
+        return _endpoint(text)
+    except ValueError:
+        raise ValueError("must be self, off or a URL such as http://10.0.0.1:4566") from None
 
 
 def _plain(value: object) -> str:
@@ -240,6 +261,14 @@ class Settings:
         metavar="KIND",
         shown="`none` on loopback, else `sigv4`",
     )
+    roles: Roles = _setting(
+        "What sessions of roles may do, and functions with them: what the role's policies allow"
+        " (enforced), or all that the account may (open).",
+        _roles,
+        Roles.OPEN,
+        metavar="KIND",
+        shown="`enforced` with `--auth sigv4`, else `open`",
+    )
     log_format: LogFormat = _setting(
         "How the server logs: text (readable lines) or json (one object a line).",
         _log_format,
@@ -260,6 +289,14 @@ class Settings:
         None,
         metavar="URL",
         shown="none: events for other services go nowhere, and say so",
+    )
+    function_endpoint: str | None = _setting(
+        "Where functions call AWS's services, as AWS_ENDPOINT_URL in their environment: a URL, self"
+        " (this server, inside of every box) or off.",
+        _function_endpoint,
+        None,
+        metavar="URL",
+        shown="`off`",
     )
     max_environments: int = _setting(
         "How many execution environments may live at once, idle ones included.",
@@ -360,6 +397,8 @@ def _completed(values: dict[str, Any], environ: Mapping[str, str], uid: int) -> 
     values.setdefault("data", default_data(environ, uid))
     if not is_loopback(values.get("host", "127.0.0.1")):
         values.setdefault("auth", Auth.SIGV4)
+    if values.get("auth") is Auth.SIGV4:
+        values.setdefault("roles", Roles.ENFORCED)
     return Settings(**values)
 
 

@@ -206,6 +206,13 @@ class ExpiredToken(ApiError):
         super().__init__("The security token included in the request is expired")
 
 
+class PackedPolicyTooLarge(ApiError):
+    """The policies for one session are more than its token can carry."""
+
+    code = "PackedPolicyTooLarge"
+    status = 400
+
+
 class ResourceNotFound(ApiError):
     code = "ResourceNotFoundException"
     status = 404

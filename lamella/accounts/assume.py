@@ -5,36 +5,34 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lamella.accounts import documents
 from lamella.accounts.identity import session_role, unkept_role_id
 from lamella.accounts.roles import Role, Roles
-from lamella.accounts.sessions import Credentials, Sessions
+from lamella.accounts.sessions import Credentials, Sessions, role_named
 from lamella.accounts.trust import Asker, trusts
-from lamella.errors import AccessDenied, NotBuilt, ValidationFailed
+from lamella.errors import AccessDenied, PackedPolicyTooLarge, ValidationFailed
 
 SECONDS = 3600
 CHAINED_SECONDS = 3600
 OWN_SECONDS = 43_200
 ROOT_SECONDS = 3600
-
-_ROLE = re.compile(
-    r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role/(?:[!-~]+/)?(?P<name>[\w+=,.@-]{1,64})",
-    re.ASCII,
-)
+POLICY_CHARACTERS = 2048
+POLICIES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What AssumeRole was asked for; ``narrowed`` if with policies for this session alone."""
+    """What AssumeRole was asked for; ``policy`` and ``policy_arns`` are for this session alone."""
 
     role_arn: str
     session_name: str
     seconds: int
-    narrowed: bool
+    policy: str = ""
+    policy_arns: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> Wanted:
@@ -42,7 +40,8 @@ class Wanted:
             request["RoleArn"],
             request["RoleSessionName"],
             request.get("DurationSeconds") or SECONDS,
-            bool(request.get("Policy") or request.get("PolicyArns")),
+            request.get("Policy") or "",
+            tuple(each["arn"] for each in request.get("PolicyArns") or () if each.get("arn")),
         )
 
 
@@ -59,8 +58,7 @@ class Assuming:
     """Gives sessions of roles.
 
     With ``checked`` callers are who they say they are, so a role must have been made before it can
-    be assumed, and policies for one session, which nothing here evaluates, are refused. Without,
-    a role of any name will do.
+    be assumed. Without, a role of any name will do.
     """
 
     def __init__(self, roles: Roles, sessions: Sessions, *, checked: bool) -> None:
@@ -69,11 +67,11 @@ class Assuming:
         self._checked = checked
 
     def assume(self, asker: Asker, wanted: Wanted) -> Assumed:
-        """ValidationFailed, AccessDenied, NotBuilt."""
-        named = _ROLE.fullmatch(wanted.role_arn)
+        """ValidationFailed, AccessDenied, MalformedPolicyDocument, PackedPolicyTooLarge."""
+        named = role_named(wanted.role_arn)
         if named is None:
             raise ValidationFailed(f"{wanted.role_arn} is invalid")
-        account, name = named["account"], named["name"]
+        account, name = named
         role = self._roles.find(account, name)
         if role is not None and role.arn != wanted.role_arn:
             role = None
@@ -82,11 +80,15 @@ class Assuming:
                 f"User: {asker.arn} is not authorized to perform: sts:AssumeRole on resource: "
                 f"{wanted.role_arn}"
             )
-        if wanted.narrowed and self._checked:
-            raise NotBuilt("Session policies (Policy and PolicyArns) are not built.")
         check_seconds(wanted.seconds, role, asker)
+        check_policies(wanted)
         credentials = self._sessions.issue(
-            account, wanted.role_arn, wanted.session_name, wanted.seconds
+            account,
+            wanted.role_arn,
+            wanted.session_name,
+            wanted.seconds,
+            policy=wanted.policy,
+            policy_arns=wanted.policy_arns,
         )
         role_id = unkept_role_id(account, name) if role is None else role.id
         arn = f"arn:aws:sts::{account}:assumed-role/{name}/{wanted.session_name}"
@@ -110,6 +112,18 @@ def check_seconds(seconds: int, role: Role | None, asker: Asker) -> None:
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
             "role chaining"
         )
+
+
+def check_policies(wanted: Wanted) -> None:
+    """ValidationFailed, MalformedPolicyDocument, PackedPolicyTooLarge for a session's policies."""
+    if wanted.policy:
+        documents.check_identity(wanted.policy)
+    if len(wanted.policy_arns) > POLICIES:
+        raise ValidationFailed(
+            f"Member must have length less than or equal to {POLICIES}: policyArns"
+        )
+    if len(wanted.policy) + sum(map(len, wanted.policy_arns)) > POLICY_CHARACTERS:
+        raise PackedPolicyTooLarge("Serialized token too large for session")
 
 
 def own_seconds(principal_arn: str, seconds: int | None) -> int:

@@ -19,6 +19,7 @@ KEYS = frozenset(
         "aws:principalarn",
         "aws:requestedregion",
         "aws:username",
+        "iam:passedtoservice",
         "lambda:layer",
         "lambda:principal",
     }

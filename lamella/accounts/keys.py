@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from lamella.accounts.policy import Policy
+from lamella.accounts.limits import Limits
 from lamella.accounts.policy import read as read_policy
 from lamella.errors import Refused
 from lamella.model.document import GLOBAL, DocumentKey, Kind
@@ -46,9 +46,9 @@ class AccessKey:
         return f"arn:aws:iam::{self.account}:{f'user/{self.name}' if self.name else 'root'}"
 
     @cached_property
-    def limits(self) -> Policy | None:
+    def limits(self) -> Limits | None:
         """The policy, read; a stored one was read before it was stored."""
-        return None if self.policy is None else read_policy(self.policy)
+        return None if self.policy is None else Limits.of_key(read_policy(self.policy))
 
 
 def is_id(text: str) -> bool:

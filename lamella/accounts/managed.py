@@ -1,7 +1,7 @@
 """Managed policies: documents with versions, and the roles that have them attached.
 
 An account's own are kept here. AWS's (``arn:aws:iam::aws:policy/…``) can be attached by any name:
-what they say is AWS's and is not here.
+what the best known of them say is in `lamella.accounts.aws_managed`.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html
 """
 
@@ -80,13 +80,20 @@ class ManagedPolicies:
     """The managed policies of all accounts, and what attaches them to roles.
 
     A policy and the roles that have it are documents of their own; a lock keeps a policy from
-    being deleted while it is attached.
+    being deleted while it is attached. ``changed`` is told after each change of a policy.
     """
 
-    def __init__(self, records: Records, roles: Roles, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        records: Records,
+        roles: Roles,
+        now: Callable[[], datetime],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._records = records
         self._roles = roles
         self._now = now
+        self._changed = changed
         self._attaching = threading.Lock()
 
     def create(self, account: str, name: str, text: str, **more: Any) -> ManagedPolicy:
@@ -120,6 +127,7 @@ class ManagedPolicies:
             if len(page.rows) >= POLICIES:
                 raise LimitExceeded(f"Cannot exceed quota for PoliciesPerAccount: {POLICIES}")
         self._records.change_document(_key(account, name), add)
+        self._changed()
         return made
 
     def get(self, account: str, arn: str) -> ManagedPolicy:
@@ -140,7 +148,9 @@ class ManagedPolicies:
             return _to_value(replace(change(_present(account, arn, before)), updated=self._now()))
 
         key = _key(account, _own_name(account, arn))
-        return _present(account, arn, self._records.change_document(key, renew))
+        value = self._records.change_document(key, renew)
+        self._changed()
+        return _present(account, arn, value)
 
     def add_version(self, account: str, arn: str, text: str, *, default: bool) -> ManagedPolicy:
         """MalformedPolicyDocument, LimitExceeded, NoSuchEntity."""
@@ -164,6 +174,7 @@ class ManagedPolicies:
             if arn in self.uses(account):
                 raise DeleteConflict("Cannot delete a policy attached to entities.")
             self._records.change_document(key, remove)
+        self._changed()
 
     def attach(self, account: str, role: str, arn: str) -> Role:
         """InvalidInput, NoSuchEntity, LimitExceeded."""

@@ -1,4 +1,5 @@
-"""Roles: who may assume them, and what is attached to them. Kept and shown; nothing is decided here.
+"""Roles: who may assume them, and what is attached to them. Kept and shown; what their policies
+allow is decided by `lamella.accounts.mandates`.
 
 A role is one document: its inline policies, tags and attachments change with it, in one transaction.
 IAM is the same in every region, so its documents are kept under a region of their own.
@@ -61,11 +62,17 @@ def unique_id(prefix: str) -> str:
 
 
 class Roles:
-    """The roles of all accounts."""
+    """The roles of all accounts. ``changed`` is told after each change, before it is answered."""
 
-    def __init__(self, records: Records, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        records: Records,
+        now: Callable[[], datetime],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._records = records
         self._now = now
+        self._changed = changed
 
     def create(self, account: str, name: str, trust: str, **more: Any) -> Role:
         """Make a role; ``more`` are further fields of `Role`.
@@ -85,11 +92,16 @@ class Roles:
             if len(page.rows) >= ROLES:
                 raise LimitExceeded(f"Cannot exceed quota for RolesPerAccount: {ROLES}")
         self._records.change_document(_key(account, name), add)
+        self._changed()
         return role
 
     def find(self, account: str, name: str) -> Role | None:
         value = self._records.document(_key(account, name))
         return _from_value(account, value) if value and value["name"] == name else None
+
+    def arn_of(self, account: str, name: str) -> str | None:
+        role = self.find(account, name)
+        return None if role is None else role.arn
 
     def get(self, account: str, name: str) -> Role:
         """NoSuchEntity if there is no such role."""
@@ -121,6 +133,7 @@ class Roles:
             return _to_value(change(_present(account, name, before)))
 
         value = self._records.change_document(_key(account, name), renew)
+        self._changed()
         return _present(account, name, value)
 
     def delete(self, account: str, name: str) -> None:
@@ -134,6 +147,7 @@ class Roles:
                 raise DeleteConflict("Cannot delete entity, must delete policies first.")
 
         self._records.change_document(_key(account, name), remove)
+        self._changed()
 
 
 def updated(role: Role, *, description: str | None, max_session: int | None) -> Role:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,10 +19,19 @@ from typing import Any
 
 import orjson
 
+from lamella.errors import PackedPolicyTooLarge
+
 PREFIX = "ASIA"
 TOKEN_CHARACTERS = 4096
+VALUES = 8
+NO_ROLE = "-"
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _MAC_BYTES = 32
+_ROLE = re.compile(
+    r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role/(?:[!-~]+/)?(?P<name>[\w+=,.@-]{1,64})",
+    re.ASCII,
+)
+ROLE_CHARACTERS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +46,12 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a token says. ``expires`` is Unix time; ``parent`` the access key whose policy and
-    whose end are the session's too, or ``""``."""
+    """What a token says.
+
+    ``expires`` is Unix time; ``parent`` the access key whose policy and whose end are the session's
+    too, or ``""``. ``role`` is the ARN of the role whose session it is, or ``""``; ``policy`` and
+    ``policy_arns`` are the policy document, and the managed policies, for this session alone.
+    """
 
     access_key_id: str
     secret: str = field(repr=False)
@@ -45,6 +59,15 @@ class Session:
     principal_arn: str
     expires: int
     parent: str = ""
+    role: str = ""
+    policy: str = ""
+    policy_arns: tuple[str, ...] = ()
+
+
+def role_named(arn: str) -> tuple[str, str] | None:
+    """The account and name in a role's ARN; None for what is none."""
+    found = _ROLE.fullmatch(arn) if len(arn) <= ROLE_CHARACTERS else None
+    return None if found is None else (found["account"], found["name"])
 
 
 class Sessions:
@@ -55,28 +78,44 @@ class Sessions:
         self._now = now
         self._opened = lru_cache(maxsize=4096)(self._open)
 
-    def issue(self, account: str, role_arn: str, session_name: str, seconds: int) -> Credentials:
-        """Credentials of a role: ``account`` is the role's, and all of it is open to them."""
-        role = role_arn.rpartition("/")[2]
-        principal = f"arn:aws:sts::{account}:assumed-role/{role}/{session_name}"
-        return self._sealed(account, principal, seconds, "")
+    def issue(
+        self,
+        account: str,
+        role_arn: str,
+        session_name: str,
+        seconds: int,
+        *,
+        policy: str = "",
+        policy_arns: Sequence[str] = (),
+    ) -> Credentials:
+        """Credentials of a role, good in ``account``; ``policy`` and ``policy_arns`` narrow them.
+
+        What is no role's ARN stands for a role that is not there. PackedPolicyTooLarge.
+        """
+        named = role_named(role_arn)
+        role = role_arn if named else NO_ROLE
+        name = named[1] if named else NO_ROLE
+        principal = f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}"
+        return self._sealed(account, principal, seconds, "", role, policy, [*policy_arns])
 
     def issue_to(
         self, account: str, principal_arn: str, seconds: int, *, parent: str
     ) -> Credentials:
         """Credentials of a principal itself (GetSessionToken), no more able than its access key
         ``parent`` and at an end when that is revoked."""
-        return self._sealed(account, principal_arn, seconds, parent)
+        return self._sealed(account, principal_arn, seconds, parent, "", "", [])
 
     def open(self, token: str) -> Session | None:
         """What a token says, whether it is over or not; None if it was not issued here."""
         return self._opened(token) if len(token) <= TOKEN_CHARACTERS else None
 
-    def _sealed(self, account: str, principal: str, seconds: int, parent: str) -> Credentials:
+    def _sealed(self, account: str, principal: str, seconds: int, *more: Any) -> Credentials:
         key_id = PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(16))
         expires = int(self._now()) + seconds
-        said = orjson.dumps([key_id, account, principal, expires, parent])
+        said = orjson.dumps([key_id, account, principal, expires, *more])
         token = base64.urlsafe_b64encode(said + self._mac(b"token", said)).decode()
+        if len(token) > TOKEN_CHARACTERS:
+            raise PackedPolicyTooLarge("Serialized token too large for session")
         moment = datetime.fromtimestamp(expires, UTC)
         return Credentials(key_id, self._secret(said), token, moment)
 
@@ -89,8 +128,20 @@ class Sessions:
         if not hmac.compare_digest(mac, self._mac(b"token", said)):
             return None
         values: list[Any] = orjson.loads(said)
-        key_id, account, principal, expires, parent = values
-        return Session(key_id, self._secret(said), account, principal, expires, parent)
+        if len(values) != VALUES:  # an older server of the same key issued it
+            return None
+        key_id, account, principal, expires, parent, role, policy, arns = values
+        return Session(
+            key_id,
+            self._secret(said),
+            account,
+            principal,
+            expires,
+            parent,
+            role,
+            policy,
+            tuple(arns),
+        )
 
     def _secret(self, said: bytes) -> str:
         return base64.b64encode(self._mac(b"secret", said)[:30]).decode()

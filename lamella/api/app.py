@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -109,6 +110,12 @@ class App:
         self._urls = urls
         self._running = running
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="operation")
+
+    def asked_by(self, auth: Auth) -> App:
+        """The same application, for callers whom ``auth`` identifies."""
+        other = copy(self)
+        other._auth = auth
+        return other
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

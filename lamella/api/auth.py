@@ -15,7 +15,8 @@ from typing import Protocol
 
 from lamella.accounts.keyring import Keyring
 from lamella.accounts.keys import AccessKey, is_id
-from lamella.accounts.policy import Policy
+from lamella.accounts.limits import Limits
+from lamella.accounts.mandates import Mandates
 from lamella.accounts.sessions import Session, Sessions
 from lamella.api import sigv4
 from lamella.api.sigv4 import Request, Stated
@@ -33,13 +34,13 @@ _CREDENTIAL = b"Credential="
 @dataclass(frozen=True, slots=True)
 class Identity:
     """``access_key`` is the id of the key that vouches for the caller, "" where none does;
-    ``limits`` is the policy that limits what it may do."""
+    ``limits`` are the policies that limit what it may do."""
 
     account: str
     region: str
     principal_arn: str
     access_key: str = ""
-    limits: Policy | None = None
+    limits: Limits | None = None
 
 
 class Auth(Protocol):
@@ -63,15 +64,19 @@ class NoAuth:
     and who has the token of a session is taken as what it says.
     """
 
-    def __init__(self, sessions: Sessions | None = None) -> None:
+    def __init__(self, sessions: Sessions | None = None, mandates: Mandates | None = None) -> None:
         self._sessions = sessions
+        self._mandates = mandates
 
     async def identify(self, request: Request, body: bytes) -> Identity:
         stated = _identity(credential(request))
         session = self._session(request)
         if session is None:
             return stated
-        return Identity(session.account, stated.region, session.principal_arn, session.parent)
+        limits = await _limits(self._mandates, session) if self._mandates else None
+        return Identity(
+            session.account, stated.region, session.principal_arn, session.parent, limits
+        )
 
     async def admit(self, request: Request) -> None:
         pass
@@ -86,9 +91,12 @@ class SigV4Auth:
     """Those are let in whose signature is that of an access key or a session; ``now`` gives Unix
     time."""
 
-    def __init__(self, keyring: Keyring, sessions: Sessions, now: Callable[[], float]) -> None:
+    def __init__(
+        self, keyring: Keyring, sessions: Sessions, mandates: Mandates, now: Callable[[], float]
+    ) -> None:
         self._keyring = keyring
         self._sessions = sessions
+        self._mandates = mandates
         self._now = now
 
     async def identify(self, request: Request, body: bytes) -> Identity:
@@ -112,7 +120,10 @@ class SigV4Auth:
         if session is None:
             key = await self._key(stated.scope.key_id)
             return key.secret, Identity(key.account, region, key.principal_arn, key.id, key.limits)
-        limits = (await self._key(session.parent)).limits if session.parent else None
+        if session.parent:
+            limits = (await self._key(session.parent)).limits
+        else:
+            limits = await _limits(self._mandates, session)
         return session.secret, Identity(
             session.account, region, session.principal_arn, session.parent, limits
         )
@@ -136,6 +147,13 @@ class SigV4Auth:
         if key is None:
             raise UnrecognizedClient
         return key
+
+
+async def _limits(mandates: Mandates, session: Session) -> Limits | None:
+    """What limits a session; what is not in memory is read in a thread."""
+    if not mandates.limited(session):
+        return None
+    return mandates.known(session) or await asyncio.to_thread(mandates.read, session)
 
 
 def credential(request: Request) -> str:

@@ -1,18 +1,18 @@
 """What a caller must be allowed to do for a request: IAM's actions, on the ARNs the request names.
 
-Asked of callers whose access key has a policy; `lamella.accounts.policy` decides. Which action and
-which resource an operation is about is AWS's:
+Asked of callers whom policies limit: those of their access key, or of the role whose session they
+are; `lamella.accounts.limits` decides. Which action and which resource an operation is about is AWS's:
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lamella.accounts.conditions import Context
-from lamella.accounts.policy import Decision, Policy
+from lamella.accounts.limits import Limits
 from lamella.api.caller import Caller
 from lamella.errors import AccessDenied
 from lamella.model import arn
@@ -20,6 +20,8 @@ from lamella.model import arn
 Request = Mapping[str, Any]
 Need = tuple[str, str]
 """An action (``lambda:InvokeFunction``) and the ARN it is about, ``*`` where it is about none."""
+RoleArn = Callable[[str, str], str | None]
+"""The ARN of an account's role by its name, None if there is no such role; blocking."""
 
 # Operations that go by the permission of another.
 _ACTIONS = {
@@ -37,6 +39,8 @@ _ABOUT_NONE = frozenset(
     }
 )
 _FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
+_PASS_ROLE = "iam:PassRole"
+_PASSED: Context = {"iam:passedtoservice": ("lambda.amazonaws.com",)}
 _PARTITION = re.compile(r"\Aarn:(?:aws[a-zA-Z-]*)?:")
 _BY_ARN = (
     "CodeSigningConfigArn",
@@ -50,13 +54,22 @@ _BY_ARN = (
 )
 
 
-def check(caller: Caller, service: str, operation: str, request: Request) -> None:
+def check(
+    caller: Caller,
+    service: str,
+    operation: str,
+    request: Request,
+    role_arn: RoleArn = lambda account, name: None,
+) -> None:
     """AccessDenied unless the caller may send ``request`` (by member name) to ``operation``."""
     if caller.limits is None or f"{service}:{operation}" in _FREE:
         return
     context = _context(caller, request)
-    for action, resource in needs(caller, service, operation, request):
-        _check(caller, caller.limits, action, resource, context)
+    for action, resource in needs(caller, service, operation, request, role_arn):
+        if action == _PASS_ROLE:
+            _check(caller, caller.limits, action, resource, {**context, **_PASSED})
+        else:
+            _check(caller, caller.limits, action, resource, context)
 
 
 def check_one(caller: Caller, action: str, resource: str) -> None:
@@ -66,15 +79,25 @@ def check_one(caller: Caller, action: str, resource: str) -> None:
 
 
 def unlimited(caller: Caller, what: str) -> None:
-    """AccessDenied for callers whose key has a policy: no action of IAM covers ``what``."""
+    """AccessDenied for callers whom a policy limits: no action of IAM covers ``what``."""
     if caller.limits is not None:
-        raise AccessDenied(f"{what} is not for access keys with a policy.")
+        raise AccessDenied(
+            f"{what} is not for access keys with a policy, nor for sessions of roles."
+        )
 
 
-def needs(caller: Caller, service: str, operation: str, request: Request) -> Iterator[Need]:
+def needs(
+    caller: Caller,
+    service: str,
+    operation: str,
+    request: Request,
+    role_arn: RoleArn = lambda account, name: None,
+) -> Iterator[Need]:
     """All that a request takes."""
     if service == "lambda":
         yield from _of_lambda(caller, operation, request)
+    elif service == "iam":
+        yield f"iam:{operation}", _of_iam(caller, request, role_arn)
     else:
         for resource in _NEIGHBOURS[service](caller, request):
             yield f"{service}:{operation}", resource
@@ -88,7 +111,7 @@ def _of_lambda(caller: Caller, operation: str, request: Request) -> Iterator[Nee
     for layer in request.get("Layers", ()):
         yield "lambda:GetLayerVersion", _canonical(layer)
     if "Role" in request:
-        yield "iam:PassRole", request["Role"]
+        yield _PASS_ROLE, request["Role"]
 
 
 def _resource(caller: Caller, request: Request) -> str:
@@ -147,27 +170,32 @@ def _of_logs(caller: Caller, request: Request) -> Iterator[str]:
             yield f"arn:aws:logs:{place}:log-group:{group or ''}:log-stream:{stream}"
 
 
-def _of_iam(caller: Caller, request: Request) -> Iterator[str]:
+def _of_iam(caller: Caller, request: Request, role_arn: RoleArn) -> str:
+    """What is named by name alone is meant with the path that it has, or is to have."""
     path = str(request.get("Path") or "/")
     for member, kind in (("RoleName", "role"), ("UserName", "user"), ("PolicyName", "policy")):
         if request.get(member):
-            yield f"arn:aws:iam::{caller.account}:{kind}{path}{request[member]}"
-            return
-    yield _by_arn(caller, request)
+            name = str(request[member])
+            kept = (
+                role_arn(caller.account, name) if kind == "role" and "Path" not in request else None
+            )
+            return kept or f"arn:aws:iam::{caller.account}:{kind}{path}{name}"
+    return _by_arn(caller, request)
 
 
 def _of_sts(caller: Caller, request: Request) -> Iterator[str]:
     yield _by_arn(caller, request)
 
 
-_NEIGHBOURS = {"logs": _of_logs, "iam": _of_iam, "sts": _of_sts}
+_NEIGHBOURS = {"logs": _of_logs, "sts": _of_sts}
 
 
 def _context(caller: Caller, request: Request) -> Context:
     """The condition keys of `lamella.accounts.conditions.KEYS` that apply to a request."""
+    role = caller.limits.role if caller.limits else ""  # whose ARN stands for all of its sessions
     found: dict[str, tuple[str, ...]] = {
         "aws:principalaccount": (caller.account,),
-        "aws:principalarn": (caller.principal_arn,),
+        "aws:principalarn": (role or caller.principal_arn,),
         "aws:requestedregion": (caller.region,),
     }
     kind, _, name = caller.principal_arn.rpartition(":")[2].partition("/")
@@ -180,16 +208,10 @@ def _context(caller: Caller, request: Request) -> Context:
     return found
 
 
-def _check(caller: Caller, limits: Policy, action: str, resource: str, context: Context) -> None:
-    decision = limits.decide(action, resource, context)
-    if decision is Decision.ALLOWED:
-        return
-    why = (
-        "with an explicit deny in an identity-based policy"
-        if decision is Decision.DENIED
-        else f"because no identity-based policy allows the {action} action"
-    )
-    raise AccessDenied(
-        f"User: {caller.principal_arn} is not authorized to perform: {action} on resource: "
-        f"{resource} {why}"
-    )
+def _check(caller: Caller, limits: Limits, action: str, resource: str, context: Context) -> None:
+    why = limits.refusal(action, resource, context)
+    if why is not None:
+        raise AccessDenied(
+            f"User: {caller.principal_arn} is not authorized to perform: {action} on resource: "
+            f"{resource} {why}"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lamella.accounts.policy import Policy
+from lamella.accounts.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,8 @@ class Caller:
 
     ``endpoint`` is the address the client used (``http://host:port``), for links in answers;
     ``request_id`` is a UUID, sent back as ``x-amzn-RequestId``; ``access_key`` is the id of the
-    key that vouches for the caller, "" where none does; ``limits`` the policy that limits what the
-    caller may do, None where nothing does; ``trace_id`` is the header ``X-Amzn-Trace-Id`` if one
+    key that vouches for the caller, "" where none does; ``limits`` the policies that limit what
+    the caller may do, None where nothing does; ``trace_id`` is the header ``X-Amzn-Trace-Id`` if one
     was sent.
     """
 
@@ -24,5 +24,5 @@ class Caller:
     request_id: str
     principal_arn: str
     access_key: str = ""
-    limits: Policy | None = None
+    limits: Limits | None = None
     trace_id: str | None = None

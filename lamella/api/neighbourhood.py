@@ -87,14 +87,18 @@ class Asked:
         if not inspect.iscoroutinefunction(function):
             return await in_thread(self._work, cast("Plain", function), services, caller)
         on_loop = cast("OnLoop", function)
-        return self._written(await on_loop(services, caller, self._request(caller)), caller)
+        request = self._request(services, caller)
+        return self._written(await on_loop(services, caller, request), caller)
 
     def _work(self, function: Plain, services: Services, caller: Caller) -> Any:
-        return self._written(function(services, caller, self._request(caller)), caller)
+        request = self._request(services, caller)
+        return self._written(function(services, caller, request), caller)
 
-    def _request(self, caller: Caller) -> dict[str, Any]:
+    def _request(self, services: Services, caller: Caller) -> dict[str, Any]:
         request = self._neighbour.protocol.read(self._operation, self._sent)
-        authorise.check(caller, self._neighbour.name, self._operation, request)
+        authorise.check(
+            caller, self._neighbour.name, self._operation, request, services.roles.arn_of
+        )
         return request
 
     def _written(self, result: Any, caller: Caller) -> Any:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 class Ending(StrEnum):
     AGE = "age"
-    """It was idle for as long as it may be."""
+    """It was idle for as long as it may be, or its credentials end soon."""
     ROOM = "room"
     """It was idle longest when another needed its place."""
     MEMORY = "memory"

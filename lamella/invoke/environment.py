@@ -23,7 +23,7 @@ from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnished, runtime_version
 from lamella.invoke.memory import MemoryWatch, Watched
 from lamella.invoke.output import Output
-from lamella.invoke.session import END_SECONDS, Session
+from lamella.invoke.session import END_SECONDS, OpenDoor, Session
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply, Sink
@@ -58,6 +58,7 @@ class Ground:
     watch: MemoryWatch
     frost: Frost
     holding: Holding
+    open_door: OpenDoor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,7 @@ class Environment(Watched):
         self.state = EnvironmentState.NEW
         self.idle_since = time.monotonic()
         self.provisioned = furnished.provisioned
+        self.worn_at = furnished.worn_at
         self.on_death: Callable[[], None] | None = None
         self._furnished = furnished
         self._ground = ground
@@ -167,13 +169,8 @@ class Environment(Watched):
         self._output.forget_tail()
         self._boxes += 1
         plan = self._furnished.box(f"{self.name}.{self._boxes}")
-        session = Session(
-            self._ground.spawner,
-            self._ground.frost,
-            self.function,
-            self._furnished,
-            self._session_changed,
-        )
+        made_by = (self._ground.spawner, self._ground.frost, self._ground.open_door)
+        session = Session(*made_by, self.function, self._furnished, self._session_changed)
         self._session = session
         self._listen(session)
         phase = "invoke" if invoking else "init"

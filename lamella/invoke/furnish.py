@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lamella.invoke import report
+from lamella.invoke.callback import LIFE_SECONDS, Callback
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.mount import Stacks
 from lamella.layers.trees import Trees
@@ -42,13 +44,15 @@ class Furnished:
     """The plan of an environment's boxes, the stream they log to and the line INIT begins with.
 
     ``unstartable`` is AWS's reason when there is nothing to start (a custom runtime without a
-    bootstrap); the plan has no command then. ``extensions`` are the names of those that layers
+    bootstrap); the plan has no command then. ``worn_at`` is when, by the monotonic clock, the
+    environment has served long enough. ``extensions`` are the names of those that layers
     bring, each with the ARN of the layer version, in the order of their start.
     """
 
     plan: BoxPlan
     stream: str
     init_start: str
+    worn_at: float
     unstartable: str | None = None
     provisioned: bool = False
     extensions: Mapping[str, str] = field(default_factory=dict)
@@ -61,12 +65,18 @@ class Furnisher:
     """Knows how to furnish every version on this node."""
 
     def __init__(
-        self, catalog: Catalog, trees: Trees, stacks: Stacks, bytecode: BytecodeTrees
+        self,
+        catalog: Catalog,
+        trees: Trees,
+        stacks: Stacks,
+        bytecode: BytecodeTrees,
+        callback: Callback,
     ) -> None:
         self._catalog = catalog
         self._trees = trees
         self._stacks = stacks
         self._bytecode = bytecode
+        self._callback = callback
 
     def prepare(self, function: Function) -> None:
         """Make what ``function`` needs on this node. Raises RuntimeMissing, and what unpacking
@@ -86,20 +96,26 @@ class Furnisher:
         plan = BoxPlan(
             name=name,
             argv=launch.argv,
-            environment={**launch.env, **own_variables(function, stream, provisioned)},
+            environment={
+                **self._callback.endpoint,
+                **launch.env,
+                **own_variables(stream, provisioned),
+                **self._callback.credentials(function),
+            },
             limits=limits(function),
             overlays=self._overlays(function, interpreter),
             binds={target: source for source, target in launch.binds},
             symlinks={path: target for target, path in launch.symlinks},
             hides=launch.hides,
             directory=TASK,
-            listen=RUNTIME_API_PORT,
+            listen=(RUNTIME_API_PORT, *self._callback.ports),
         )
         line = report.init_start(*runtime_version(function))
         return Furnished(
             plan=plan,
             stream=stream,
             init_start=line,
+            worn_at=time.monotonic() + LIFE_SECONDS,
             unstartable=unstartable,
             provisioned=provisioned,
             extensions=self._extensions(function),
@@ -160,16 +176,13 @@ def limits(function: Function) -> Limits:
     )
 
 
-def own_variables(function: Function, stream: str, provisioned: bool = False) -> Mapping[str, str]:
+def own_variables(stream: str, provisioned: bool) -> Mapping[str, str]:
     """The variables that belong to one environment, not to its function's configuration."""
     return MappingProxyType(
         {
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{RUNTIME_API_PORT}",
             "AWS_LAMBDA_INITIALIZATION_TYPE": PROVISIONED if provisioned else ON_DEMAND,
             "AWS_LAMBDA_LOG_STREAM_NAME": stream,
-            "AWS_ACCESS_KEY_ID": function.account,
-            "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
-            "AWS_SESSION_TOKEN": secrets.token_urlsafe(48),
         }
     )
 

@@ -155,6 +155,9 @@ class Pool:
             self._grow(shelf)
         elif environment.provisioned and environment.state is EnvironmentState.FAILED:
             self._lost(shelf, environment)
+        elif environment.worn_at < environment.idle_since:
+            self._give_up(shelf, environment, Ending.AGE)
+            self._grow(shelf)
         else:
             shelf.kept.failures = 0
             self._offer(shelf, environment)
@@ -428,14 +431,24 @@ class Pool:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            oldest = time.monotonic() - self._idle_seconds
+            now = time.monotonic()
             for shelf in tuple(self._shelves.values()):
-                while shelf.idle and shelf.idle[0].idle_since < oldest:
+                while shelf.idle and shelf.idle[0].idle_since < now - self._idle_seconds:
                     self._end(shelf.idle.pop(0), Ending.AGE)
+                self._renew(shelf, now)
             for shelf in tuple(self._waited_for):
                 self._grow(shelf)  # others may be idle by now
             for shelf in tuple(self._keeping):
                 self._supply(shelf)
+
+    def _renew(self, shelf: Shelf, now: float) -> None:
+        """Give up an environment whose credentials end soon: one at a time, so that those that
+        were provisioned together are not all missed together."""
+        for unused in (shelf.idle, shelf.ready):
+            worn = next((each for each in unused if each.worn_at < now), None)
+            if worn is not None:
+                unused.remove(worn)
+                self._give_up(shelf, worn, Ending.AGE)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

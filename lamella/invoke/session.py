@@ -14,7 +14,8 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from lamella.errors import SandboxFailed
 from lamella.invoke import report
@@ -40,6 +41,15 @@ RUNTIME_SHARE = 0.3
 FLUSH_SECONDS = 0.2
 
 
+class Door(Protocol):
+    """What answers on a further listener of a box."""
+
+    def close(self) -> None: ...
+
+
+OpenDoor = Callable[[socket.socket], Awaitable[Door]]
+
+
 class Session:
     """The processes of one box and what they talk to. ``changed`` is told when one has ended.
 
@@ -51,6 +61,7 @@ class Session:
         self,
         spawner: Spawner,
         frost: Frost,
+        open_door: OpenDoor,
         function: Function,
         furnished: Furnished,
         changed: Callable[[], None],
@@ -62,6 +73,8 @@ class Session:
         self._group: Group | None = None
         self._is_frozen = False
         self._spawner = spawner
+        self._open_door = open_door
+        self._doors: list[Door] = []
         self._changed = changed
         self._layers = furnished.extensions
         self._is_leaving = False
@@ -126,9 +139,9 @@ class Session:
         """Make the box and listen. Raises SandboxFailed."""
         self._group = group
         await self.crew.start(plan, room, group, outputs, spare=spare)
-        listener = self.crew.box.listener
-        assert listener is not None
+        listener, *others = self.crew.box.listeners
         await self.api.serve(listener)
+        self._doors = [await self._open_door(each) for each in others]
 
     async def initialised(self, seconds: float) -> bool:
         """Wait until everybody is ready, or somebody has failed; False if neither came in time."""
@@ -227,6 +240,8 @@ class Session:
             # Killed first, so that nothing runs on; the group may get another box.
             self._thaw()
             self.api.close()
+            for door in self._doors:
+                door.close()
             try:
                 await self.telemetry.close()
                 if self.crew.started:

@@ -234,7 +234,7 @@ class Keeper:
         process, so that one that hangs keeps nobody else waiting.
 
         Descriptors in: its output, then those it gets from `FIRST_GIVEN` on. Out: a pidfd
-        of its first process and, when asked for, a listening socket in its network namespace.
+        of its first process and the listening sockets that were asked for, in its network namespace.
         """
         info, info_in = os.pipe2(os.O_CLOEXEC)
         gate_out, gate = os.pipe2(os.O_CLOEXEC)
@@ -283,8 +283,8 @@ class Keeper:
                 most = request["processes"]
                 resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
             given.append(os.pidfd_open(first))
-            if request["listen"] is not None:
-                given.append(self._listen_inside(first, request["listen"]))
+            for port in request["listen"]:
+                given.append(self._listen_inside(first, port))
             self._boxes[making.child] = request["name"]
             self._first[request["name"]] = first
             os.write(making.gate, b"\n")

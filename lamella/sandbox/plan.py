@@ -44,8 +44,8 @@ class BoxPlan:
     ``overlays`` maps a path in the box to host directories, topmost first; no directories make
     an empty folder. ``binds`` maps a path in the box to one host path, read-only. ``symlinks``
     maps a path in the box to what it points at; ``hides`` are folders of the host's that the box
-    shows empty. ``listen`` is the loopback port at which the
-    server wants a listening socket inside the box's own network namespace.
+    shows empty. ``listen`` are the loopback ports at which the
+    server wants listening sockets inside the box's own network namespace.
     """
 
     name: str
@@ -59,7 +59,7 @@ class BoxPlan:
     writable: Mapping[str, Path] = field(default_factory=dict)
     directory: str = "/"
     hostname: str = "localhost"
-    listen: int | None = None
+    listen: tuple[int, ...] = ()
 
 
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")

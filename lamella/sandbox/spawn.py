@@ -62,11 +62,12 @@ class Asked:
 
 
 class Box:
-    """A running box. `exited` resolves to the exit code, negative for a signal."""
+    """A running box. `exited` resolves to the exit code, negative for a signal; ``listeners`` are
+    in the order of the plan's ports."""
 
-    def __init__(self, name: str, pidfd: int, listener: socket.socket | None) -> None:
+    def __init__(self, name: str, pidfd: int, listeners: Sequence[socket.socket]) -> None:
         self.name = name
-        self.listener = listener
+        self.listeners = listeners
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._pidfd = pidfd
 
@@ -91,8 +92,8 @@ class Box:
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
-        if self.listener is not None:
-            self.listener.close()
+        for listener in self.listeners:
+            listener.close()
 
 
 def close_all(descriptors: list[int]) -> None:
@@ -268,11 +269,11 @@ class Spawner:
             self._early.pop(plan.name, None)
 
     def _begun(self, plan: BoxPlan, descriptors: list[int]) -> Box:
-        if len(descriptors) < (1 if plan.listen is None else 2):
+        if len(descriptors) < 1 + len(plan.listen):
             _kill(descriptors)
             raise SandboxFailed("The server has no file descriptors left; raise `ulimit -n`.")
-        listener = socket.socket(fileno=descriptors[1]) if len(descriptors) > 1 else None
-        box = Box(plan.name, descriptors[0], listener)
+        pidfd, *listening = descriptors
+        box = Box(plan.name, pidfd, [socket.socket(fileno=each) for each in listening])
         if plan.name in self._early:
             box.exited.set_result(self._early.pop(plan.name))
         else:

@@ -21,8 +21,6 @@ from prometheus_client import CollectorRegistry
 
 from lamella.accounts import organizations
 from lamella.accounts.assume import Assuming
-from lamella.accounts.managed import ManagedPolicies
-from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api import links, neighbourhood, server
 from lamella.api.access import AccessLog
@@ -30,6 +28,7 @@ from lamella.api.admission_metrics import AdmissionMetrics
 from lamella.api.app import App, new_request_id
 from lamella.api.auth import Auth
 from lamella.api.contract import Contract
+from lamella.api.doors import Doors
 from lamella.api.environment_metrics import EnvironmentMetrics
 from lamella.api.event_metrics import EventMetrics
 from lamella.api.known_urls import KnownUrls
@@ -52,6 +51,7 @@ from lamella.functions.urls import Urls
 from lamella.functions.workshop import Workshop
 from lamella.invoke.admission import Admission
 from lamella.invoke.aws import AwsClients
+from lamella.invoke.callback import Callback
 from lamella.invoke.compile import BoxRunner
 from lamella.invoke.destinations import Senders
 from lamella.invoke.dispatch import Dispatcher
@@ -89,7 +89,7 @@ from lamella.sandbox import bubblewrap, cgroup, freezer, usage
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
-from lamella.wiring.accounts import authenticator
+from lamella.wiring.accounts import authenticator, of_boxes, role_books
 from lamella.wiring.host import (
     RECORDS,
     Folders,
@@ -146,7 +146,8 @@ class Server:
         stack.callback(records.close)
         organization_of = partial(organizations.of, records)
         sessions = Sessions(links.key_at(folders.root / "session.key"), time.time)
-        auth = authenticator(settings, folders.root, records, sessions, stack)
+        roles, managed, mandates = role_books(settings, records, utc_now)
+        auth = authenticator(settings, folders.root, records, sessions, mandates, stack)
 
         groups = Groups(cgroup.find(), name)
         groups.prepare()
@@ -183,8 +184,10 @@ class Server:
         frost = Frost(freezer.choose(groups.hierarchy, spawner), settings.freeze_after)
         stack.callback(frost.close)
         catalog = await asyncio.to_thread(interpreters, folders.root)
-        furnisher = Furnisher(catalog, trees, stacks, bytecode)
-        ground = Ground(spawner, reserve, watch, frost, collecting)
+        callback = Callback(sessions, settings.function_endpoint)
+        doors = Doors()
+        furnisher = Furnisher(catalog, trees, stacks, bytecode, callback)
+        ground = Ground(spawner, reserve, watch, frost, collecting, doors.open)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:
             furnished = await asyncio.to_thread(
@@ -285,7 +288,6 @@ class Server:
         )
         link_key = links.key_at(folders.root / "link.key")
         signed = links.Links(link_key, time.time)
-        roles = Roles(records, utc_now)
         services = Services(
             publishing=Publishing(records, packages, collecting, organization_of=organization_of),
             policies=Policies(records),
@@ -315,7 +317,7 @@ class Server:
             groups=log_groups,
             sessions=sessions,
             roles=roles,
-            managed=ManagedPolicies(records, roles, utc_now),
+            managed=managed,
             assuming=Assuming(roles, sessions, checked=settings.auth != "none"),
         )
 
@@ -328,6 +330,7 @@ class Server:
         lost = asyncio.Event()
         spawner.on_lost = lost.set
         app = application(settings, services, auth, blobs, signed, environments=(pool, reserve))
+        doors.lead_to(app.asked_by(of_boxes(auth, records, sessions, mandates)))
         return app, abort, lost
 
     async def _serve(

@@ -6,13 +6,17 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from lamella import config
 from lamella.accounts.keyring import Keyring
+from lamella.accounts.managed import ManagedPolicies
+from lamella.accounts.mandates import Mandates
+from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api.auth import Auth, NoAuth, SigV4Auth
 from lamella.config import Settings
@@ -24,16 +28,31 @@ from lamella.wiring.host import RECORDS
 log = logging.getLogger("lamella")
 
 
+def role_books(
+    settings: Settings, records: Records, now: Callable[[], datetime]
+) -> tuple[Roles, ManagedPolicies, Mandates]:
+    """Roles, policies, and what follows from them for sessions, which forgets what has changed."""
+
+    def changed() -> None:
+        mandates.forget()
+
+    roles = Roles(records, now, changed)
+    managed = ManagedPolicies(records, roles, now, changed)
+    mandates = Mandates(roles, managed, enforced=settings.roles is config.Roles.ENFORCED)
+    return roles, managed, mandates
+
+
 def authenticator(
     settings: Settings,
     root: Path,
     records: Records,
     sessions: Sessions,
+    mandates: Mandates,
     stack: contextlib.AsyncExitStack,
 ) -> Auth:
     """What checks callers, by the setting; ``stack`` ends what it needs, before the records."""
     if settings.auth is config.Auth.NONE:
-        return NoAuth(sessions)
+        return NoAuth(sessions, mandates)
     changes = Changes(root / RECORDS)
     stack.callback(changes.close)
     keyring = Keyring(records, changes)
@@ -45,7 +64,14 @@ def authenticator(
             "lamella keys create --account 111122223333 --data %s",
             root,
         )
-    return SigV4Auth(keyring, sessions, time.time)
+    return SigV4Auth(keyring, sessions, mandates, time.time)
+
+
+def of_boxes(auth: Auth, records: Records, sessions: Sessions, mandates: Mandates) -> Auth:
+    """What checks those who call from inside of boxes: they sign, whoever else need not."""
+    if isinstance(auth, SigV4Auth):
+        return auth
+    return SigV4Auth(Keyring(records, lambda: 0), sessions, mandates, time.time)
 
 
 @contextlib.contextmanager

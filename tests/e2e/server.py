@@ -110,6 +110,7 @@ class Cloud:
         handler: str = "app.handler",
         layers: list[str] | None = None,
         file: str = "app.py",
+        role: str = ROLE,
         **more: Any,
     ) -> str:
         """Create a function and wait until it is active; its name."""
@@ -119,7 +120,7 @@ class Cloud:
             FunctionName=name,
             Runtime=runtime,
             Handler=handler,
-            Role=ROLE,
+            Role=role,
             Code={"ZipFile": zipped(files)},
             Layers=layers or [],
             **{"Timeout": 20, **more},

@@ -84,6 +84,12 @@ def test_a_role_is_assumed_by_the_account_that_it_trusts(server: Server, a: Key,
     role = client(server, "iam", a).create_role(
         RoleName="guest", AssumeRolePolicyDocument=json.dumps(trust)
     )["Role"]["Arn"]
+    allow = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
+    client(server, "iam", a).put_role_policy(
+        RoleName="guest",
+        PolicyName="own",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
+    )
     a.cloud(server).function(PLAIN, name="of-a")
     asked = {"RoleArn": role, "RoleSessionName": "visit"}
     guest = session(server, client(server, "sts", b).assume_role(**asked)["Credentials"])

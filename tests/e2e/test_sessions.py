@@ -58,10 +58,16 @@ def by_session(server: Server, service: str, answer: dict[str, Any]) -> Any:
     )
 
 
-def role(server: Server, key: Key, name: str, principal: Any) -> str:
+def role(server: Server, key: Key, name: str, principal: Any, *allowed: str) -> str:
+    """Make a role that allows what is named; its ARN."""
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    made = of(server, "iam", key).create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    iam = of(server, "iam", key)
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    if allowed:
+        allow = {"Effect": "Allow", "Action": [*allowed], "Resource": "*"}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=text)
     return str(made["Role"]["Arn"])
 
 
@@ -81,13 +87,23 @@ def test_a_user_is_known_to_sts_and_iam(server: Server, a: Key) -> None:
     assert refusal(of(server, "iam", a).get_user, UserName="bob")[0] == "NoSuchEntity"
 
 
-def test_a_session_may_do_what_its_account_may(server: Server, a: Key) -> None:
-    arn = role(server, a, "own", {"Service": "lambda.amazonaws.com"})
+def test_a_session_may_do_what_its_role_allows(server: Server, a: Key) -> None:
+    arn = role(server, a, "own", {"Service": "lambda.amazonaws.com"}, "lambda:ListFunctions")
     answer = of(server, "sts", a).assume_role(RoleArn=arn, RoleSessionName="ci")
     session = by_session(server, "sts", answer).get_caller_identity()
     assert session["Arn"] == f"arn:aws:sts::{A}:assumed-role/own/ci"
     assert session["UserId"] == answer["AssumedRoleUser"]["AssumedRoleId"]
-    assert by_session(server, "lambda", answer).list_functions()["Functions"] == []
+    functions = by_session(server, "lambda", answer)
+    assert functions.list_functions()["Functions"] == []
+    assert refusal(functions.list_layers) == (
+        "AccessDeniedException",
+        403,
+        f"User: {session['Arn']} is not authorized to perform: lambda:ListLayers on resource: * "
+        "because no identity-based policy allows the lambda:ListLayers action",
+    )
+    assert refusal(by_session(server, "sts", answer).get_session_token)[:2] == ("AccessDenied", 403)
+    of(server, "iam", a).delete_role_policy(RoleName="own", PolicyName="own")
+    assert refusal(functions.list_functions)[0] == "AccessDeniedException"
 
 
 def test_a_role_must_have_been_made(server: Server, a: Key) -> None:
@@ -123,12 +139,62 @@ def test_a_key_with_a_policy_assumes_what_its_policy_says(server: Server, a: Key
     assert refusal(own.assume_role, RoleArn=other, RoleSessionName="ci")[0] == "AccessDenied"
 
 
-def test_policies_for_one_session_are_refused(server: Server, a: Key) -> None:
-    arn = role(server, a, "narrow", "*")
+def test_policies_for_one_session_narrow_it(server: Server, a: Key) -> None:
+    arn = role(server, a, "narrow", "*", "lambda:*")
     sts = of(server, "sts", a)
-    for given in ({"Policy": "{}"}, {"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/ReadOnly"}]}):
-        refused = refusal(sts.assume_role, RoleArn=arn, RoleSessionName="ci", **given)
-        assert refused[:2] == ("NotImplementedException", 501)
+    asked = {"RoleArn": arn, "RoleSessionName": "ci"}
+    allow = {"Effect": "Allow", "Action": "lambda:ListLayers", "Resource": "*"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    functions = by_session(server, "lambda", sts.assume_role(**asked, Policy=text))
+    assert functions.list_layers()["Layers"] == []
+    refused = refusal(functions.list_functions)[2]
+    assert refused.endswith("because no session policy allows the lambda:ListFunctions action")
+    reading = [{"arn": "arn:aws:iam::aws:policy/AWSLambda_ReadOnlyAccess"}]
+    functions = by_session(server, "lambda", sts.assume_role(**asked, PolicyArns=reading))
+    assert functions.list_functions()["Functions"] == []
+    assert refusal(functions.delete_function, FunctionName="f")[0] == "AccessDeniedException"
+    assert refusal(sts.assume_role, **asked, Policy="{}") == (
+        "MalformedPolicyDocument",
+        400,
+        "Syntax errors in policy.",
+    )
+    assert refusal(sts.assume_role, **asked, Policy=text + " " * 2048)[:2] == (
+        "PackedPolicyTooLarge",
+        400,
+    )
+
+
+def test_a_session_lasts_an_hour_unless_its_role_allows_more(server: Server, a: Key) -> None:
+    sts = of(server, "sts", a)
+    asked = {"RoleArn": role(server, a, "brief", "*"), "RoleSessionName": "ci"}
+    assert refusal(sts.assume_role, **asked, DurationSeconds=3601) == (
+        "ValidationError",
+        400,
+        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+    )
+    of(server, "iam", a).update_role(RoleName="brief", MaxSessionDuration=7200)
+    sts.assume_role(**asked, DurationSeconds=7200)
+
+
+def test_a_deny_on_a_path_holds_for_the_roles_that_are_there(server: Server, a: Key) -> None:
+    iam = of(server, "iam", a)
+    trust = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    for name, path in (("kept", "/kept/"), ("loose", "/")):
+        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=document)
+    policy = [
+        {"Effect": "Allow", "Action": "iam:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "iam:*", "Resource": f"arn:aws:iam::{A}:role/kept/*"},
+    ]
+    key = new_key(server, A, "janitor", {"Version": "2012-10-17", "Statement": policy})
+    limited = of(server, "iam", key)
+    limited.delete_role(RoleName="loose")
+    assert refusal(limited.delete_role, RoleName="kept") == (
+        "AccessDenied",
+        403,
+        f"User: {key.arn} is not authorized to perform: iam:DeleteRole on resource: "
+        f"arn:aws:iam::{A}:role/kept/kept with an explicit deny in an identity-based policy",
+    )
 
 
 def test_a_wrong_signature_is_refused_in_the_services_words(server: Server, a: Key) -> None:

@@ -201,13 +201,17 @@ def test_when_the_keepers_server_is_gone_so_are_its_boxes(in_boxes: InBoxes) -> 
         room = await boxes.spawner.room("orphan", MEGABYTE)
         limits = Limits(memory=64 * MEGABYTE, tmp=MEGABYTE)
         plan = BoxPlan(
-            name="orphan", argv=("/bin/sleep", "1000"), environment={}, limits=limits, listen=9001
+            name="orphan",
+            argv=("/bin/sleep", "1000"),
+            environment={},
+            limits=limits,
+            listen=(9001, 9002),
         )
         reader, writer = os.pipe()
         box = await boxes.spawner.box(plan, room, Group(0, {}), writer)
         os.close(writer)
-        assert box.listener is not None
-        assert box.listener.getsockname() == ("127.0.0.1", 9001)
+        names = [each.getsockname() for each in box.listeners]
+        assert names == [("127.0.0.1", 9001), ("127.0.0.1", 9002)]
         ended = os.dup(box._pidfd)
         assert boxes.spawner._channel is not None
         boxes.spawner._channel.shutdown(2)

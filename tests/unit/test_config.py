@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lamella import config
-from lamella.config import SETTINGS, Auth, LogFormat, Settings, SettingsRefused, load
+from lamella.config import SETTINGS, Auth, LogFormat, Roles, Settings, SettingsRefused, load
 
 HOME = {"HOME": "/home/ada"}
 
@@ -56,6 +56,8 @@ def test_a_relative_folder_becomes_absolute() -> None:
         ("port", "http"),
         ("data", ""),
         ("auth", "iam"),
+        ("roles", "some"),
+        ("function_endpoint", "on"),
         ("log_format", "xml"),
         ("s3_endpoint", "127.0.0.1:9000"),
         ("max_environments", "0"),
@@ -82,14 +84,14 @@ def test_all_faults_are_named_together() -> None:
 def test_on_other_addresses_than_loopback_requests_must_be_signed() -> None:
     assert load({}, HOME, uid=1000).auth is Auth.NONE
     signed = load({"host": "0.0.0.0"}, HOME, uid=1000)
-    assert signed.auth is Auth.SIGV4
+    assert (signed.auth, signed.roles) == (Auth.SIGV4, Roles.ENFORCED)
     assert config.warnings(signed) == ()
     assert load({"auth": "SigV4"}, HOME, uid=1000).auth is Auth.SIGV4
 
 
 def test_another_address_can_be_opened_to_everybody_on_purpose() -> None:
     opened = load({"host": "0.0.0.0", "auth": "none"}, HOME, uid=1000)
-    assert opened.auth is Auth.NONE
+    assert (opened.auth, opened.roles) == (Auth.NONE, Roles.OPEN)
     assert "may run code" in config.warnings(opened)[0]
 
 
@@ -133,3 +135,18 @@ def test_an_amount_of_memory_is_bytes_or_a_share(text: str, expected: int) -> No
 def test_an_amount_of_memory_that_is_none_is_refused(text: str) -> None:
     (fault,) = refused({"max_memory": text})
     assert "must be a share such as 75% or an amount such as 12G, at least 64M" in fault
+
+
+def test_roles_are_enforced_where_callers_are_checked_unless_it_is_said_otherwise() -> None:
+    assert load({"auth": "sigv4"}, HOME, uid=1000).roles is Roles.ENFORCED
+    assert load({"auth": "sigv4", "roles": "open"}, HOME, uid=1000).roles is Roles.OPEN
+    assert load({"roles": "Enforced"}, HOME, uid=1000).roles is Roles.ENFORCED
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [("off", None), ("Self", "self"), ("http://10.0.0.1:4566/", "http://10.0.0.1:4566")],
+)
+def test_where_functions_call_back_is_off_self_or_a_url(text: str, means: str | None) -> None:
+    assert load({}, HOME, uid=1000).function_endpoint is None
+    assert load({"function_endpoint": text}, HOME, uid=1000).function_endpoint == means

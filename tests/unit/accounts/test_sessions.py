@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamella.accounts.sessions import TOKEN_CHARACTERS, Session, Sessions
+from lamella.accounts.sessions import TOKEN_CHARACTERS, Session, Sessions, role_named
+from lamella.errors import PackedPolicyTooLarge
 
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/team/builder"
@@ -36,7 +37,28 @@ def test_the_token_says_whose_session_it_is_without_anything_kept() -> None:
         ACCOUNT,
         f"arn:aws:sts::{ACCOUNT}:assumed-role/builder/deploy",
         1_800_000_900,
+        role=ROLE,
     )
+
+
+def test_the_policies_for_one_session_travel_in_its_token() -> None:
+    arns = ("arn:aws:iam::aws:policy/ReadOnlyAccess",)
+    made = sessions().issue(ACCOUNT, ROLE, "s", 900, policy='{"Statement": 1}', policy_arns=arns)
+    opened = sessions().open(made.session_token)
+    assert opened is not None
+    assert (opened.policy, opened.policy_arns) == ('{"Statement": 1}', arns)
+    with pytest.raises(PackedPolicyTooLarge):
+        sessions().issue(ACCOUNT, ROLE, "s", 900, policy='"' * 2000)
+
+
+@pytest.mark.parametrize(
+    "role", ["", "r", "arn:aws:iam::111122223333:roler", f"{ROLE}/", ROLE + "x" * 2048]
+)
+def test_what_is_no_roles_arn_stands_for_a_role_that_is_not_there(role: str) -> None:
+    opened = sessions().open(sessions().issue(ACCOUNT, role, "s", 900).session_token)
+    assert opened is not None
+    assert opened.principal_arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/-/s"
+    assert (opened.role, role_named(opened.role)) == ("-", None)
 
 
 def test_a_principals_own_session_names_the_key_it_came_from() -> None:

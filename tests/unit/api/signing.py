@@ -19,6 +19,9 @@ from botocore.credentials import Credentials
 from lamella.accounts import keys
 from lamella.accounts.keyring import Keyring
 from lamella.accounts.keys import AccessKey
+from lamella.accounts.managed import ManagedPolicies
+from lamella.accounts.mandates import Mandates
+from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api.auth import Identity, SigV4Auth
 from lamella.api.parse import parse_query
@@ -64,7 +67,10 @@ class Desk:
         self._changes = Changes(folder / "records.sqlite")
         self.keyring = Keyring(self.records, self._changes)
         self.sessions = Sessions(b"k" * 32, lambda: self.now)
-        self.checker = SigV4Auth(self.keyring, self.sessions, lambda: self.now)
+        roles = Roles(self.records, lambda: datetime.now(UTC))
+        managed = ManagedPolicies(self.records, roles, lambda: datetime.now(UTC))
+        mandates = Mandates(roles, managed, enforced=False)
+        self.checker = SigV4Auth(self.keyring, self.sessions, mandates, lambda: self.now)
         self.key = self.create()
         self.keyring.refresh()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lamella.accounts.limits import Kind, Limits, Part
 from lamella.accounts.policy import read
 from lamella.api import authorise
 from lamella.api.caller import Caller
@@ -21,7 +22,7 @@ ELSEWHERE = f"arn:aws:lambda:eu-west-1:{B}:layer:shared"
 
 
 def caller(*statements: dict[str, Any]) -> Caller:
-    limits = read({"Statement": list(statements)}) if statements else None
+    limits = Limits.of_key(read({"Statement": list(statements)})) if statements else None
     return Caller(A, "eu-west-1", "http://x", "id", ANN, "AKIA", limits)
 
 
@@ -174,6 +175,40 @@ def test_a_caller_without_limits_may_do_everything() -> None:
     authorise.check(caller(), "lambda", "DeleteFunction", {"FunctionName": "f"})
     authorise.check_one(caller(), "lambda:InvokeFunctionUrl", "*")
     authorise.unlimited(caller(), "/metrics")
+
+
+def test_a_role_that_is_named_is_meant_with_its_path() -> None:
+    who = caller(allow("iam:*"), allow("iam:*", f"arn:aws:iam::{A}:role/t/*", "Deny"))
+    kept = {"r": f"arn:aws:iam::{A}:role/t/r"}
+
+    def ask(operation: str, **request: Any) -> None:
+        authorise.check(who, "iam", operation, request, lambda account, name: kept.get(name))
+
+    ask("DeleteRole", RoleName="other")
+    ask("CreateRole", RoleName="r", Path="/")
+    with pytest.raises(AccessDenied):
+        ask("DeleteRole", RoleName="r")
+    with pytest.raises(AccessDenied):
+        ask("CreateRole", RoleName="other", Path="/t/")
+
+
+def test_a_session_is_known_to_conditions_by_its_roles_arn() -> None:
+    mine = {"ArnEquals": {"aws:PrincipalArn": ROLE}}
+    policy = read({"Statement": [allow("lambda:ListFunctions", Condition=mine)]})
+    limits = Limits((Part(Kind.IDENTITY, (policy,)),), ROLE)
+    session = f"arn:aws:sts::{A}:assumed-role/r/s"
+    who = Caller(A, "eu-west-1", "http://x", "id", session, "", limits)
+    authorise.check(who, "lambda", "ListFunctions", {})
+    assert session in refused(who, "ListLayers")
+
+
+def test_a_role_is_passed_to_lambda() -> None:
+    to = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    request = {"FunctionName": "f", "Role": ROLE}
+    passing = caller(allow("lambda:*"), allow("iam:PassRole", Condition=to))
+    authorise.check(passing, "lambda", "CreateFunction", request)
+    elsewhere = caller(allow("*", Condition=to))  # of nothing else the key says a word
+    assert "lambda:CreateFunction" in refused(elsewhere, "CreateFunction", **request)
 
 
 def test_refusals_are_in_awss_words() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,6 +36,7 @@ class Hollow(Environment):
         self.state = EnvironmentState.NEW
         self.on_death: Callable[[], None] | None = None
         self.idle_since = time.monotonic()
+        self.worn_at = math.inf
         self.started: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
@@ -54,6 +56,37 @@ class Hollow(Environment):
     async def stop(self) -> None:
         assert self.state is not EnvironmentState.ENDED, "ended twice"
         self.state = EnvironmentState.ENDED
+
+
+def test_an_environment_whose_credentials_end_soon_serves_nobody_any_more() -> None:
+    async def script() -> None:
+        world = World()
+        shelf = world.shelf("a")
+        world.pool.provision(shelf, 1)
+        await world.settle()
+        for what in ("started", "take", "take", "started"):
+            await world.step(what, "a", 0)
+            await world.settle()
+        kept, other = (environment for _, environment in world.taken)
+        assert kept.provisioned
+        for environment in (kept, other):
+            environment.worn_at = -math.inf
+            await world.step("give back", "a", 0)
+        await world.settle()
+        assert not shelf.idle
+        assert {kept.state, other.state} == {EnvironmentState.ENDED}
+        await world.step("started", "a", 0)  # one takes the place of the provisioned one
+        await world.settle()
+        assert [each.provisioned for each in shelf.ready] == [True]
+        shelf.ready[0].worn_at = -math.inf
+        world.pool._renew(shelf, time.monotonic())
+        assert not shelf.ready
+        await world.settle()
+        await world.step("started", "a", 0)
+        world.check()
+        await world.end()
+
+    asyncio.run(script())
 
 
 class World:

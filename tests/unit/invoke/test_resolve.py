@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from lamella.accounts.sessions import Sessions
 from lamella.errors import InvalidRuntime, ResourceConflict, ResourceNotFound, ServiceError
 from lamella.functions.delete import delete
 from lamella.functions.ready import UNNAMED_FAULT
 from lamella.functions.update import update_configuration
+from lamella.invoke.callback import Callback
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.resolve import Resolver
 from lamella.layers.bytecode import BytecodeTrees
@@ -40,6 +43,7 @@ def resolver(at: Works, tmp_path: Path) -> Resolver:
         trees,
         Stacks(trees, tmp_path / "stacks"),
         BytecodeTrees(tmp_path / "bytecode", run),
+        Callback(Sessions(b"k" * 32, time.time)),
     )
     return Resolver(at.shelf.records, at.shelf.collecting, at.shop.readying, furnisher)
 
