@@ -54,17 +54,20 @@ class Crew:
         plan: BoxPlan,
         room: Room,
         group: Group,
-        outputs: tuple[int, int],
+        outputs: tuple[int, int, int],
         *,
         spare: str | None,
     ) -> None:
-        """Make the box. ``outputs`` are for the runtime and for the extensions.
+        """Make the box. ``outputs`` are for what the runtime prints, for the frames of its log,
+        and for what the extensions print.
 
         Raises SandboxFailed.
         """
-        output, theirs = outputs
+        output, frames, theirs = outputs
         if not self.extensions:
-            self._box = await self._spawner.box(plan, room, group, output, spare=spare)
+            self._box = await self._spawner.box(
+                plan, room, group, output, spare=spare, given=(frames,)
+            )
         else:
             plan = replace(plan, argv=crew.command(self.extensions, plan.argv))
             orders, self._orders = os.pipe2(os.O_CLOEXEC)
@@ -73,7 +76,7 @@ class Crew:
             # Whatever runs in the box may fill this pipe; the server waits for nobody there.
             os.set_blocking(self._orders, False)
             try:
-                given = (orders, statuses, theirs)
+                given = (frames, orders, statuses, theirs)
                 self._box = await self._spawner.box(
                     plan, room, group, output, spare=spare, given=given
                 )

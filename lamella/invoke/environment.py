@@ -12,17 +12,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
 from typing import Protocol
 
 from lamella.errors import SandboxFailed
 from lamella.functions.ready import digests
-from lamella.invoke import happenings, report
+from lamella.invoke import report
 from lamella.invoke.frost import Frost
-from lamella.invoke.furnish import Furnished, runtime_version
-from lamella.invoke.memory import MemoryWatch, Watched
-from lamella.invoke.output import Output
+from lamella.invoke.furnish import Furnished
+from lamella.invoke.happenings import Done
+from lamella.invoke.journal import TIMEOUT, Journal
+from lamella.invoke.memory import INTERVAL_SECONDS, MemoryWatch, Watched
 from lamella.invoke.session import END_SECONDS, OpenDoor, Session
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
@@ -36,7 +35,7 @@ from lamella.sandbox.cgroup import Group
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import Room, Spawner
 
-TIMEOUT, ERROR, UNSERVED = "timeout", "error", "unserved"
+ERROR, UNSERVED = "error", "unserved"
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +84,10 @@ class Answer:
 class Unfinished:
     """An invocation that is answered while extensions still work on it."""
 
-    request_id: str
+    call: Call
     started: float
     until: float
+    error_type: str | None
 
 
 class Environment(Watched):
@@ -110,9 +110,7 @@ class Environment(Watched):
         self.on_death: Callable[[], None] | None = None
         self._furnished = furnished
         self._ground = ground
-        self._output = Output(stream)
-        # What extensions print is told apart; without them there is nothing to tell.
-        self._theirs = Output(stream) if furnished.extensions else None
+        self._journal = Journal(function, furnished, stream)
         self._held = digests(function)
         ground.holding.hold(self._held)
         self._room: Room | None = None
@@ -165,25 +163,18 @@ class Environment(Watched):
         assert self._group is not None
         self._go(EnvironmentEvent.START)
         started = time.monotonic()
-        self._output.say(self._furnished.init_start)
-        self._output.forget_tail()
         self._boxes += 1
         plan = self._furnished.box(f"{self.name}.{self._boxes}")
         made_by = (self._ground.spawner, self._ground.frost, self._ground.open_door)
         session = Session(*made_by, self.function, self._furnished, self._session_changed)
         self._session = session
-        self._listen(session)
+        self._journal.listen(session.telemetry)
         phase = "invoke" if invoking else "init"
-        runtime = runtime_version(self.function)
-        self._tell(
-            "platform.initStart",
-            lambda: happenings.init_start(self.function, self._kind, phase, runtime),
-        )
+        self._journal.init_start(phase)
         self._ground.watch.add(self)
         try:
             spare, self._spare = self._spare, None
-            theirs = self._theirs.writer if self._theirs else self._output.writer
-            await session.start(plan, self._room, self._group, (self._output.writer, theirs), spare)
+            await session.start(plan, self._room, self._group, self._journal.writers, spare)
             if self._aborted:
                 session.crew.kill()
             ready = await session.initialised(seconds)
@@ -193,52 +184,12 @@ class Environment(Watched):
         self._init_duration = None if invoking else took
         failed = session.init_error is not None or session.is_broken or not ready
         error_type = session.error_type(ready) if failed else None
-        self._drain()
-        if failed:
-            self._output.say(report.init_report(took, phase, error_type))
-        self._tell_of_init(session, phase, took, error_type, in_time=ready)
+        told = session.extensions.described()
+        self._journal.init_done(told, phase, took, error_type, in_time=ready)
         self._go(EnvironmentEvent.FAULT if failed else EnvironmentEvent.INITIALISED)
         self.measure_memory()
         self.idle_since = time.monotonic()
         return ready
-
-    def _listen(self, session: Session) -> None:
-        """Tell the session's subscribers of what is printed."""
-        telemetry = session.telemetry
-        self._output.heard = lambda line: telemetry.publish("function", line)
-        if self._theirs is not None:
-            self._theirs.heard = lambda line: telemetry.publish("extension", line)
-
-    def _tell(self, kind: str, record: Callable[[], happenings.Record]) -> None:
-        """Tell those who listen; the record is made only for them."""
-        session = self._session
-        if session is not None and session.telemetry.wanted:
-            session.telemetry.publish(kind, record())
-
-    def _tell_of_init(
-        self, session: Session, phase: str, took: float, error_type: str | None, *, in_time: bool
-    ) -> None:
-        for name, state, events in session.extensions.described():
-            self._tell("platform.extension", partial(happenings.extension, name, state, events))
-        told = (self._kind, phase)
-        self._tell(
-            "platform.initRuntimeDone",
-            lambda: happenings.init_runtime_done(*told, error_type, in_time=in_time),
-        )
-        self._tell(
-            "platform.initReport",
-            lambda: happenings.init_report(*told, took, error_type, in_time=in_time),
-        )
-
-    @property
-    def _kind(self) -> str:
-        """The type of initialisation: on demand, or ahead of time."""
-        return self._furnished.plan.environment["AWS_LAMBDA_INITIALIZATION_TYPE"]
-
-    def _drain(self) -> None:
-        self._output.drain()
-        if self._theirs is not None:
-            self._theirs.drain()
 
     async def invoke(self, call: Call) -> Answer:
         """Run one invocation to its answer. Raises SandboxFailed if no box can be made."""
@@ -247,35 +198,46 @@ class Environment(Watched):
         reply = None
         if self.state is EnvironmentState.FAILED:
             reply = await self._begin_anew(call, until)
-        self._output.drain()
         started = time.monotonic()
-        self._output.say(report.start(call.request_id, self.function.version))
-        status = None
+        self._journal.start(call.request_id, call.trace_id)
+        status = _status(reply)
         if reply is None:
             reply, status = await self._run(call, until)
         if status == UNSERVED:
             # The runtime ended after its last answer and before it asked for this invocation.
-            status = None
             reply = await self._begin_anew(call, until)
+            status = _status(reply)
             if reply is None:
                 reply, status = await self._run(call, until)
         if self.state is EnvironmentState.FINISHING:
-            self._drain()
-            self._unfinished = Unfinished(call.request_id, started, until)
-            return Answer(reply, self._output.tail())
-        self._conclude(call.request_id, started, status)
-        tail = self._output.tail()
-        self._output.forget_tail()
+            self._journal.drain()
+            self._unfinished = Unfinished(call, started, until, reply.error_type)
+            return Answer(reply, self._journal.tail())
+        self._conclude(call, started, status, reply.error_type)
+        tail = self._journal.tail()
+        self._journal.forget_tail()
         return Answer(reply, tail)
 
-    def _conclude(self, request_id: str, started: float, status: str | None) -> None:
+    def _conclude(
+        self, call: Call, started: float, status: str | None, error_type: str | None
+    ) -> None:
         """The last lines of an invocation."""
         duration = time.monotonic() - started
-        timeout = self.function.timeout
-        self._drain()
-        if status == TIMEOUT:
-            self._output.say(report.timeout_line(request_id, timeout, datetime.now(UTC)))
-        self._report(request_id, min(duration, timeout), status)
+        if duration > INTERVAL_SECONDS:
+            # Shorter ones are looked at now and then, by the watch.
+            self.note_memory()
+        self._journal.report(
+            Done(
+                request_id=call.request_id,
+                seconds=min(duration, self.function.timeout),
+                memory_used=self.memory_peak,
+                init_seconds=self._init_duration,
+                status=status,
+                error_type=error_type,
+                trace=call.trace_id,
+            )
+        )
+        self._init_duration = None
         self.idle_since = time.monotonic()
 
     async def finish(self) -> None:
@@ -285,18 +247,26 @@ class Environment(Watched):
         session = self._session
         if unfinished is None or session is None:
             return
-        status = None
+        status, error_type = None, unfinished.error_type
         in_time = await session.finished(unfinished.until - time.monotonic())
         if in_time and not session.is_broken:
             self._go(EnvironmentEvent.FREE)
         else:
             status = ERROR if in_time else TIMEOUT
             self._go(EnvironmentEvent.FAULT)
-            if session.extensions.fault is not None:
-                self._output.say(session.explained(unfinished.request_id))
+            request_id = unfinished.call.request_id
+            self._explain(session, request_id)
+            error_type = session.failure(request_id).error_type if in_time else None
             await self._end_box(Reason.FAILURE if in_time else Reason.TIMEOUT)
-        self._conclude(unfinished.request_id, unfinished.started, status)
-        self._output.forget_tail()
+        self._conclude(unfinished.call, unfinished.started, status, error_type)
+        self._journal.forget_tail()
+
+    def _explain(self, session: Session, request_id: str) -> None:
+        """The log's line about a session that broke."""
+        if session.extensions.fault is not None:
+            self._journal.remark(session.explained(request_id))
+        elif session.exit_code is not None:
+            self._journal.exited(request_id, session.exit_code)
 
     async def _begin_anew(self, call: Call, until: float) -> Reply | None:
         """Initialise again, as part of an invocation; the reply if that fails too."""
@@ -310,8 +280,8 @@ class Environment(Watched):
         assert session is not None
         if self.state is not EnvironmentState.FAILED:
             return None
-        if session.extensions.fault is not None:
-            self._output.say(session.explained(call.request_id))
+        if session.init_error is None or session.extensions.fault is not None:
+            self._explain(session, call.request_id)
         await self._end_box(Reason.FAILURE)
         if session.init_error is not None and session.extensions.fault is None:
             return session.init_error
@@ -334,10 +304,7 @@ class Environment(Watched):
         )
         self._request_id = call.request_id
         self._timed_out = False
-        self._tell(
-            "platform.start",
-            lambda: happenings.start(call.request_id, self.function.version, call.trace_id),
-        )
+        self._journal.tell_start(call.request_id, call.trace_id)
         began = time.monotonic()
         self._answer = answer = session.invoke(event)
         timer = asyncio.get_running_loop().call_later(left, self._time_out, answer)
@@ -348,16 +315,12 @@ class Environment(Watched):
             self._answer = None
             timer.cancel()
             self._ground.watch.discard(self)
-        self._drain()
-        self._tell(
-            "platform.runtimeDone",
-            lambda: happenings.runtime_done(
-                call.request_id,
-                call.trace_id,
-                self._outcome(session, reply),
-                time.monotonic() - began,
-                len(reply.payload),
-            ),
+        self._journal.runtime_done(
+            call.request_id,
+            call.trace_id,
+            (self._outcome(session, reply), reply.error_type),
+            time.monotonic() - began,
+            len(reply.payload),
         )
         if reply is TRUNCATED:
             reply = await self._why_truncated(session)
@@ -367,8 +330,8 @@ class Environment(Watched):
                 self._go(EnvironmentEvent.FREE)
             return reply, None
         unserved = not self._timed_out and session.api.undelivered
-        if session.extensions.fault is not None:
-            self._output.say(session.explained(call.request_id))
+        if not self._timed_out and not unserved:
+            self._explain(session, call.request_id)
         self._go(EnvironmentEvent.FAULT)
         await self._end_box(Reason.TIMEOUT if self._timed_out else Reason.FAILURE)
         return reply, UNSERVED if unserved else TIMEOUT if self._timed_out else ERROR
@@ -403,31 +366,6 @@ class Environment(Watched):
             self._go(EnvironmentEvent.FAULT)
         if idle and self.on_death is not None:
             self.on_death()
-
-    def _report(self, request_id: str, duration: float, status: str | None) -> None:
-        self._tell(
-            "platform.report",
-            lambda: happenings.report(
-                request_id,
-                status or "success",
-                duration,
-                self.function,
-                self.memory_peak,
-                self._init_duration,
-            ),
-        )
-        self._output.say(report.end(request_id))
-        self._output.say(
-            report.report(
-                request_id,
-                duration=duration,
-                memory_size=self.function.memory_size,
-                memory_used=self.memory_peak,
-                init_duration=self._init_duration,
-                status=status,
-            )
-        )
-        self._init_duration = None
 
     def memory_charged(self) -> int:
         return (self._group and self._group.usage()) or 0
@@ -465,6 +403,7 @@ class Environment(Watched):
         session, self._session = self._session, None
         if session is not None:
             await session.end(reason)
+            self._journal.end_processes()
 
     async def stop(self) -> None:
         """End the environment for good: processes, ``/tmp``, control group, descriptors.
@@ -477,9 +416,7 @@ class Environment(Watched):
         self._ground.watch.discard(self)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, self._ground.holding.release, self._held)
-            stack.callback(self._output.close)
-            if self._theirs is not None:
-                stack.callback(self._theirs.close)
+            stack.callback(self._journal.close)
             if self._group is not None:
                 stack.push_async_callback(self._ground.reserve.leave, self._group)
             stack.push_async_callback(self._leave_room)
@@ -494,3 +431,10 @@ class Environment(Watched):
 
     def _go(self, event: EnvironmentEvent) -> None:
         self.state = step(ENVIRONMENT, self.state, event)
+
+
+def _status(reply: Reply | None) -> str | None:
+    """REPORT's status of an invocation that ended before it reached the runtime."""
+    if reply is None:
+        return None
+    return TIMEOUT if reply.error_type == report.TIMED_OUT else ERROR

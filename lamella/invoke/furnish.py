@@ -33,6 +33,8 @@ MEBIBYTE = 1_048_576
 RUNTIME_API_PORT = 9001
 LEAST_CPUS = 2.0
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
+LOG_DESCRIPTOR = "6"
+"""Where a runtime writes the frames of its log: the first descriptor that a box is given."""
 OPT = "/opt"
 TASK = "/var/task"
 _LANGUAGE = re.compile(r"^(python|nodejs|ruby)")
@@ -183,6 +185,7 @@ def own_variables(stream: str, provisioned: bool) -> Mapping[str, str]:
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{RUNTIME_API_PORT}",
             "AWS_LAMBDA_INITIALIZATION_TYPE": PROVISIONED if provisioned else ON_DEMAND,
             "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+            "_LAMBDA_TELEMETRY_LOG_FD": LOG_DESCRIPTOR,
         }
     )
 

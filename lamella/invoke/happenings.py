@@ -7,15 +7,39 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from lamella.model.function import Function
 
 Record = dict[str, Any]
 
 
-def init_start(function: Function, kind: str, phase: str, runtime: tuple[str, str]) -> Record:
-    """``kind`` is the type of initialisation; ``runtime`` a version and its ARN."""
+class Done(NamedTuple):
+    """An invocation that is over. ``status`` is set where the platform had to end it (``error``,
+    ``timeout``); ``error_type`` also where the function reported an error; memory is bytes."""
+
+    request_id: str
+    seconds: float
+    memory_used: int
+    init_seconds: float | None = None
+    status: str | None = None
+    error_type: str | None = None
+    trace: str = ""
+
+    @property
+    def billed(self) -> int:
+        """Milliseconds: since August 2025 AWS bills the initialisation too.
+
+        Source: https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/
+        """
+        return math.ceil((self.seconds + (self.init_seconds or 0.0)) * 1000)
+
+
+def init_start(
+    function: Function, kind: str, phase: str, runtime: tuple[str, str], stream: str
+) -> Record:
+    """``kind`` is the type of initialisation; ``runtime`` a version and its ARN; AWS names the
+    environment by its log stream."""
     return {
         "initializationType": kind,
         "phase": phase,
@@ -23,6 +47,7 @@ def init_start(function: Function, kind: str, phase: str, runtime: tuple[str, st
         "runtimeVersionArn": runtime[1],
         "functionName": function.name,
         "functionVersion": function.version,
+        "instanceId": stream,
         "instanceMaxMemory": function.memory_size * 1_048_576,
     }
 
@@ -45,36 +70,42 @@ def extension(name: str, state: str, events: tuple[str, ...]) -> Record:
     return {"name": name, "state": state, "events": list(events)}
 
 
-def start(request_id: str, version: str, trace: str) -> Record:
-    return {"requestId": request_id, "version": version, "tracing": _tracing(trace)}
+def start(request_id: str, version: str, trace: str | None) -> Record:
+    record = {"requestId": request_id, "version": version}
+    return record if trace is None else {**record, "tracing": _tracing(trace)}
 
 
-def runtime_done(request_id: str, trace: str, status: str, seconds: float, produced: int) -> Record:
+def runtime_done(
+    request_id: str, trace: str, outcome: tuple[str, str | None], seconds: float, produced: int
+) -> Record:
+    """``outcome`` is a status and the type of an error."""
+    status, error_type = outcome
     return {
         "requestId": request_id,
         "status": status,
+        **_typed(status, error_type),
         "tracing": _tracing(trace),
         "metrics": {"durationMs": _milliseconds(seconds), "producedBytes": produced},
     }
 
 
-def report(
-    request_id: str,
-    status: str,
-    seconds: float,
-    function: Function,
-    memory_used: int,
-    init_seconds: float | None,
-) -> Record:
+def report(done: Done, function: Function) -> Record:
     metrics = {
-        "durationMs": _milliseconds(seconds),
-        "billedDurationMs": math.ceil((seconds + (init_seconds or 0.0)) * 1000),
+        "durationMs": _milliseconds(done.seconds),
+        "billedDurationMs": done.billed,
         "memorySizeMB": function.memory_size,
-        "maxMemoryUsedMB": min(function.memory_size, math.ceil(memory_used / 1_048_576)),
+        "maxMemoryUsedMB": min(function.memory_size, math.ceil(done.memory_used / 1_048_576)),
     }
-    if init_seconds is not None:
-        metrics["initDurationMs"] = _milliseconds(init_seconds)
-    return {"requestId": request_id, "status": status, "metrics": metrics}
+    if done.init_seconds is not None:
+        metrics["initDurationMs"] = _milliseconds(done.init_seconds)
+    status = done.status or ("success" if done.error_type is None else "error")
+    typed = _typed(status, done.error_type)
+    return {"requestId": done.request_id, "metrics": metrics, "status": status, **typed}
+
+
+def _typed(status: str, error_type: str | None) -> Record:
+    """A status that speaks for itself has no type of error beside it."""
+    return {} if error_type is None or status == "timeout" else {"errorType": error_type}
 
 
 def _tracing(trace: str) -> Record:

@@ -11,6 +11,8 @@ import asyncio
 from abc import ABC, abstractmethod
 
 INTERVAL_SECONDS = 0.01
+NOTABLE_BYTES = 1_048_576
+"""What is charged more than ever before that the peak is measured anew."""
 
 
 class Watched(ABC):
@@ -19,6 +21,7 @@ class Watched(ABC):
     def __init__(self, limit: int) -> None:
         self.memory_limit = limit
         self.memory_peak = 0
+        self.charged_peak = 0
 
     @abstractmethod
     def memory_charged(self) -> int:
@@ -32,9 +35,14 @@ class Watched(ABC):
     def out_of_memory(self) -> None:
         """Called once when more is held than the limit."""
 
-    def measure_memory(self) -> None:
+    def note_memory(self) -> int:
+        """Remember the most that was held; returns what the processes hold for themselves."""
         held, resident = self.memory_now()
         self.memory_peak = max(self.memory_peak, resident)
+        return held
+
+    def measure_memory(self) -> None:
+        held = self.note_memory()
         if held > self.memory_limit:
             self.out_of_memory()
 
@@ -57,8 +65,12 @@ class MemoryWatch:
     def _look(self) -> None:
         self._timer = None
         for watched in tuple(self._working):
-            if watched.memory_charged() > watched.memory_limit:
+            charged = watched.memory_charged()
+            if charged > watched.memory_limit:
                 watched.measure_memory()
+            elif charged > watched.charged_peak + NOTABLE_BYTES:
+                watched.charged_peak = charged
+                watched.note_memory()
         if self._working:
             self._timer = asyncio.get_running_loop().call_later(INTERVAL_SECONDS, self._look)
 

@@ -1,7 +1,7 @@
 """What the processes of one environment print: read from a pipe, cut into log events.
 
-Each line becomes an event of the environment's log stream; while an invocation that asked for
-its log runs, the last 4 KB are kept beside it.
+Each line, and each frame of a runtime's log (`lamella.invoke.frames`), becomes an event of the
+environment's log stream; the last 4 KB are kept beside it for an invocation that asked for them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 
+from lamella.invoke.frames import Cutter, Printed
 from lamella.logs.append import LogStream
 from lamella.model.limits import LOG_TAIL_BYTES
 
@@ -19,28 +21,36 @@ READ_BYTES = 65_536
 READS = 4
 """Reads of one turn; a pipe holds one `READ_BYTES`."""
 
-LINES = 256
-"""Events that one read makes at most; the lines after them become one event together."""
-
-LINE_BYTES = 262_144
-"""A longer line is cut: CloudWatch Logs keeps events of up to 256 KB."""
-
 
 class Output:
     """The reading end of an environment's standard output and error.
 
-    `writer` is the descriptor to give to the processes; `close_writer` gives up the server's
-    own copy once they have it.
+    `writer` is the descriptor to give to the processes and, where they may write frames
+    (``framed``), `frames` the one for these: the same pipe, opened anew, so that a process that
+    makes its output non-blocking loses no frame. `close_writers` gives up the server's own copies.
+    ``keeps`` decides which events are logged; None: all of them.
     """
 
-    def __init__(self, stream: LogStream) -> None:
+    def __init__(
+        self,
+        stream: LogStream,
+        *,
+        framed: bool = False,
+        keeps: Callable[[Printed], bool] | None = None,
+    ) -> None:
         self._stream = stream
+        self._keeps = keeps
         self._reader, self.writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(self.writer, True)
-        self._partial = b""
-        self._tail = b""
+        self.frames = -1
+        if framed:
+            self.frames = os.open(f"/proc/self/fd/{self.writer}", os.O_WRONLY | os.O_CLOEXEC)
+        self._cutter = Cutter(framed=framed)
+        self._last_ms = 0
+        self._tail: deque[str] = deque()
+        self._tail_size = 0
         self.heard: Callable[[str], None] | None = None
-        """Told of each line that the processes print."""
+        """Told of each event that the processes print."""
         asyncio.get_running_loop().add_reader(self._reader, self.drain)
 
     def drain(self) -> None:
@@ -57,55 +67,62 @@ class Output:
             if not data:
                 asyncio.get_running_loop().remove_reader(self._reader)
                 return
-            self._take(data)
+            self._emit(self._cutter.cut(data))
+            if self._cutter.crowded:
+                return
 
     def say(self, message: str) -> None:
         """Add a line of the platform's own, after what has been printed so far."""
-        if self._partial:
-            self._emit(self._partial)
-            self._partial = b""
-        data = message.encode()
-        self._tail = (self._tail + data)[-LOG_TAIL_BYTES:]
-        self._stream.append(_now_ms(), message)
+        self._emit(self._cutter.line())
+        self._keep(_now_ms(), message)
 
-    def _take(self, data: bytes) -> None:
-        self._tail = (self._tail + data)[-LOG_TAIL_BYTES:]
-        lines = (self._partial + data).split(b"\n", LINES)
-        rest = lines.pop()
-        for line in lines:
-            self._emit(line + b"\n")
-        whole, newline, self._partial = rest.rpartition(b"\n")
-        if newline:
-            self._emit(whole + newline)
-        if len(self._partial) > LINE_BYTES:
-            self._emit(self._partial)
-            self._partial = b""
+    def end_process(self) -> None:
+        """Whoever wrote is gone: what has begun is over."""
+        self.drain()
+        self._emit(self._cutter.rest())
 
-    def _emit(self, line: bytes) -> None:
-        # AWS's Python client separates the lines of one record by carriage returns.
-        text = line.decode("utf-8", "replace")
-        self._stream.append(_now_ms(), text)
-        if self.heard is not None:
-            self.heard(text)
+    def _emit(self, events: Iterable[Printed]) -> None:
+        for printed in events:
+            text = printed.data.decode("utf-8", "replace")
+            if self._keeps is None or self._keeps(printed):
+                self._keep(printed.moment // 1000 or _now_ms(), text)
+            if self.heard is not None:
+                self.heard(text)
+
+    def _keep(self, when: int, text: str) -> None:
+        # Events of a stream are in the order of time: a frame's own time counts within that.
+        self._last_ms = when = max(self._last_ms, min(when, _now_ms()))
+        self._stream.append(when, text)
+        piece = text[-LOG_TAIL_BYTES:]
+        if not piece.endswith("\n"):
+            piece += "\n"
+        self._tail.append(piece)
+        self._tail_size += len(piece)
+        while self._tail_size - len(self._tail[0]) >= LOG_TAIL_BYTES:
+            self._tail_size -= len(self._tail.popleft())
 
     def tail(self) -> bytes:
-        """The last 4 KB since `forget_tail`."""
-        return self._tail
+        """The last 4 KB since `forget_tail`, each event on a line of its own."""
+        data = "".join(self._tail).encode()
+        at = max(0, len(data) - LOG_TAIL_BYTES)
+        # Not from the middle of a character on.
+        while at and at < len(data) and data[at] & 0xC0 == 0x80:
+            at += 1
+        return data[at:]
 
     def forget_tail(self) -> None:
-        self._tail = b""
+        self._tail.clear()
+        self._tail_size = 0
 
-    def close_writer(self) -> None:
-        if self.writer >= 0:
-            os.close(self.writer)
-            self.writer = -1
+    def close_writers(self) -> None:
+        for descriptor in (self.writer, self.frames):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.writer = self.frames = -1
 
     def close(self) -> None:
-        self.close_writer()
-        self.drain()
-        if self._partial:
-            self._emit(self._partial)
-            self._partial = b""
+        self.close_writers()
+        self.end_process()
         with contextlib.suppress(ValueError):
             asyncio.get_running_loop().remove_reader(self._reader)
         os.close(self._reader)

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import orjson
 
+from lamella.invoke.happenings import Done
 from lamella.model.invocation import Reply
 from lamella.runtime_api.extensions import Fault
 
 UNHANDLED = "Unhandled"
+TIMED_OUT = "Sandbox.Timedout"
 
 _SIGNALS: dict[int, str] = {
     signal.SIGKILL: "killed",
@@ -46,27 +49,41 @@ def end(request_id: str) -> str:
     return f"END RequestId: {request_id}\n"
 
 
-def report(
-    request_id: str,
-    *,
-    duration: float,
-    memory_size: int,
-    memory_used: int,
-    init_duration: float | None = None,
-    status: str | None = None,
-) -> str:
-    """The REPORT line; durations are seconds, ``memory_size`` MB, ``memory_used`` bytes."""
-    billed = math.ceil((duration + (init_duration or 0.0)) * 1000)
+def report(done: Done, memory_size: int, *, traced: bool = False) -> str:
+    """The REPORT line; ``memory_size`` is MB. ``traced`` adds the trace, if it was sampled."""
     line = (
-        f"REPORT RequestId: {request_id}\tDuration: {duration * 1000:.2f} ms\t"
-        f"Billed Duration: {billed} ms\tMemory Size: {memory_size} MB\t"
-        f"Max Memory Used: {min(memory_size, math.ceil(memory_used / 1_048_576))} MB\t"
+        f"REPORT RequestId: {done.request_id}\tDuration: {done.seconds * 1000:.2f} ms\t"
+        f"Billed Duration: {done.billed} ms\tMemory Size: {memory_size} MB\t"
+        f"Max Memory Used: {min(memory_size, math.ceil(done.memory_used / 1_048_576))} MB\t"
     )
-    if init_duration is not None:
-        line += f"Init Duration: {init_duration * 1000:.2f} ms\t"
-    if status is not None:
-        line += f"Status: {status}\t"
-    return line + "\n"
+    if done.init_seconds is not None:
+        line += f"Init Duration: {done.init_seconds * 1000:.2f} ms\t"
+    if done.status is not None:
+        line += f"Status: {done.status}\t"
+        if done.status == "error" and done.error_type is not None:
+            line += f"Error Type: {done.error_type}\t"
+    return line + "\n" + (_trace(done.trace) if traced else "")
+
+
+def _trace(header: str) -> str:
+    parts = dict(part.strip().partition("=")[::2] for part in header.split(";"))
+    if parts.get("Sampled") != "1" or "Root" not in parts:
+        return ""
+    segment = f"SegmentId: {parts['Parent']}\t" if "Parent" in parts else ""
+    return f"XRAY TraceId: {parts['Root']}\t{segment}Sampled: true\t\n"
+
+
+def extension(name: str, state: str, events: Sequence[str]) -> str:
+    return f"EXTENSION\tName: {name}\tState: {state}\tEvents: [{', '.join(events)}]\n"
+
+
+def subscription(name: str, types: Sequence[str]) -> str:
+    told = ", ".join(each.capitalize() for each in types)
+    return f"TELEMETRY\tName: {name}\tState: Subscribed\tTypes: [{told}]\n"
+
+
+def exit_line(request_id: str, code: int) -> str:
+    return f"RequestId: {request_id} Error: {exit_reason(code)}\nRuntime.ExitError\n"
 
 
 def init_report(seconds: float, phase: str, error_type: str | None) -> str:
@@ -85,7 +102,7 @@ def timeout_line(request_id: str, seconds: float, now: datetime) -> str:
 
 def timed_out(request_id: str, seconds: float) -> Reply:
     return _fault(
-        "Sandbox.Timedout",
+        TIMED_OUT,
         f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds",
     )
 

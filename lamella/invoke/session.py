@@ -133,7 +133,7 @@ class Session:
         plan: BoxPlan,
         room: Room,
         group: Group,
-        outputs: tuple[int, int],
+        outputs: tuple[int, int, int],
         spare: str | None,
     ) -> None:
         """Make the box and listen. Raises SandboxFailed."""

@@ -210,6 +210,8 @@ class Telemetry:
         self._flows.set()
         self._early: deque[tuple[str, bytes]] | None = deque()
         self._early_bytes = 0
+        self.subscribed: Callable[[dict[str, Any]], None] = lambda record: None
+        """Told of each new subscription."""
 
     @property
     def wanted(self) -> bool:
@@ -236,10 +238,9 @@ class Telemetry:
         self._subscribers[name, face] = subscriber
         for kind, record in self._early:
             _give(subscriber, kind, record)
-        self.publish(
-            "platform.telemetrySubscription",
-            {"name": name, "state": "Subscribed", "types": list(wanted.types)},
-        )
+        told = {"name": name, "state": "Subscribed", "types": list(wanted.types)}
+        self.publish("platform.telemetrySubscription", told)
+        self.subscribed(told)
         return Said(200, b'"OK"')
 
     def publish(self, kind: str, record: Mapping[str, Any] | str) -> None:

@@ -1,7 +1,8 @@
 """The command of a box in which extensions run beside the runtime: a few lines of shell.
 
 It starts the extensions at once and the runtime when it is told to, and says who has ended, and
-how. Descriptor 7 brings its orders, 8 takes what it has to say, 9 is the extensions' output.
+how. Descriptor 6 is the runtime's log, 7 brings orders, 8 takes what it has to say, 9 is the
+extensions' output.
 A box without extensions runs its runtime and nothing else.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html#runtimes-extensions-api-lifecycle
@@ -22,14 +23,14 @@ _ENDED = re.compile(rb"(r|[0-9]{1,2}) ([0-9]{1,3})")
 # An extension does not see what is the runtime's alone.
 _HIDDEN = (
     "_HANDLER AWS_EXECUTION_ENV LAMBDA_TASK_ROOT LAMBDA_RUNTIME_DIR "
-    "AWS_LAMBDA_LOG_GROUP_NAME AWS_LAMBDA_LOG_STREAM_NAME"
+    "AWS_LAMBDA_LOG_GROUP_NAME AWS_LAMBDA_LOG_STREAM_NAME _LAMBDA_TELEMETRY_LOG_FD"
 )
 _SCRIPT = f"""
 count=$1; shift
 number=0
 while [ "$number" -lt "$count" ]; do
   (
-    ( unset {_HIDDEN}; cd /; exec "/opt/{FOLDER}/$1" >&9 2>&9 7<&- 8>&- 9>&- )
+    ( unset {_HIDDEN}; cd /; exec "/opt/{FOLDER}/$1" >&9 2>&9 6>&- 7<&- 8>&- 9>&- )
     echo "$number $?" >&8
   ) 7<&- &
   number=$((number + 1)); shift

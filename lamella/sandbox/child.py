@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from lamella.sandbox import syscalls
 
 MESSAGE_BYTES = 1_048_576
-FIRST_GIVEN = 7
+FIRST_GIVEN = 6
 """Where a box finds the first descriptor that it is given beside its output."""
 BEYOND = 16
 

@@ -233,7 +233,7 @@ class Spawner:
         """Start ``plan``'s process; ``output`` becomes its standard output and error.
 
         ``spare`` names a spare of the same group to make the box of. The descriptors ``given``
-        are its 7, 8 and 9.
+        are its 6, 7, 8 and 9.
 
         Raises SandboxFailed if the box cannot be made.
         """

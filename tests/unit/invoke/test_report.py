@@ -8,29 +8,60 @@ from datetime import UTC, datetime
 import pytest
 
 from lamella.invoke import report
+from lamella.invoke.happenings import Done
 
 
 def test_the_report_line_of_a_first_invocation() -> None:
-    line = report.report(
-        "id", duration=0.00301, memory_size=128, memory_used=37_000_000, init_duration=0.1101
-    )
-    assert line == (
+    done = Done(request_id="id", seconds=0.00301, memory_used=37_000_000, init_seconds=0.1101)
+    assert report.report(done, 128) == (
         "REPORT RequestId: id\tDuration: 3.01 ms\tBilled Duration: 114 ms\tMemory Size: 128 MB\t"
         "Max Memory Used: 36 MB\tInit Duration: 110.10 ms\t\n"
     )
 
 
 def test_the_report_line_of_a_later_one_and_of_a_timeout() -> None:
-    later = report.report("id", duration=1.0, memory_size=256, memory_used=0, status="timeout")
-    assert later == (
+    done = Done(request_id="id", seconds=1.0, memory_used=0, status="timeout")
+    assert report.report(done, 256) == (
         "REPORT RequestId: id\tDuration: 1000.00 ms\tBilled Duration: 1000 ms\t"
         "Memory Size: 256 MB\tMax Memory Used: 0 MB\tStatus: timeout\t\n"
     )
 
 
 def test_memory_is_never_reported_above_its_size() -> None:
-    line = report.report("id", duration=0.1, memory_size=128, memory_used=10**9)
+    line = report.report(Done(request_id="id", seconds=0.1, memory_used=10**9), 128)
     assert "Max Memory Used: 128 MB" in line
+
+
+def test_the_report_line_of_an_error_and_of_a_trace() -> None:
+    done = Done(
+        request_id="id",
+        seconds=0.5,
+        memory_used=0,
+        status="error",
+        error_type="Runtime.ExitError",
+        trace="Root=1-5e34a614-10bdxxxx;Parent=07f1;Sampled=1;Lineage=x",
+    )
+    head = (
+        "REPORT RequestId: id\tDuration: 500.00 ms\tBilled Duration: 500 ms\t"
+        "Memory Size: 128 MB\tMax Memory Used: 0 MB\tStatus: error\t"
+        "Error Type: Runtime.ExitError\t\n"
+    )
+    assert report.report(done, 128) == head
+    traced = "XRAY TraceId: 1-5e34a614-10bdxxxx\tSegmentId: 07f1\tSampled: true\t\n"
+    assert report.report(done, 128, traced=True) == head + traced
+    unsampled = done._replace(trace="Root=1-5e34a614-10bdxxxx;Sampled=0")
+    assert report.report(unsampled, 128, traced=True) == head
+
+
+def test_the_lines_of_extensions() -> None:
+    assert (
+        report.extension("agent", "Ready", ("INVOKE", "SHUTDOWN"))
+        == "EXTENSION\tName: agent\tState: Ready\tEvents: [INVOKE, SHUTDOWN]\n"
+    )
+    assert (
+        report.subscription("agent", ["platform", "function"])
+        == "TELEMETRY\tName: agent\tState: Subscribed\tTypes: [Platform, Function]\n"
+    )
 
 
 @pytest.mark.parametrize(

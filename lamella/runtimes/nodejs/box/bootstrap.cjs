@@ -76,7 +76,7 @@ function answers(id) {
     act();
   };
   const failed = (error) => once(() => {
-    console.error('Invoke Error', errors.toLogged(error));
+    logs.failure('Invoke Error', error);
     client.fail(id, errors.toResponse(error), onInvocation);
   });
   const succeeded = (result) => {
@@ -136,7 +136,7 @@ async function stream(id, headers, body) {
       response.settle(undefined, onInvocation);
       return;
     }
-    console.error('Invoke Error', errors.toLogged(error));
+    logs.failure('Invoke Error', error);
     const described = errors.toResponse(error);
     if (response.opened) response.settle(described, onInvocation);
     else client.fail(id, described, onInvocation);
@@ -161,7 +161,7 @@ async function stream(id, headers, body) {
 
 /** What nobody caught ends the runtime, once the error has been posted. */
 function fatal(title, error, status) {
-  console.error(title, errors.toLogged(error));
+  logs.failure(title, error);
   whenEmpty = () => {};
   const end = () => process.exit(status);
   if (client.busy) end();

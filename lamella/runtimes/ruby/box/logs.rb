@@ -3,21 +3,48 @@
 # The logger in AWS's formats, and how failures are told.
 
 require 'json'
+require 'stringio'
 
 module Lamella
-  # Which invocation lines belong to, and in which format they are written.
+  # Which invocation lines belong to, in which format they are written, and where to.
   module Logs
+    # Takes each record as one frame, so that one of several lines stays one.
+    class Frames
+      TEXT = 0xa55a0003
+      JSON = 0xa55a0002
+
+      def initialize(descriptor, type)
+        @io = IO.for_fd(descriptor, 'wb', autoclose: false)
+        @io.sync = true
+        @io.close_on_exec = true
+        @type = type
+      end
+
+      def write(*parts)
+        record = parts.join.b
+        micros = Process.clock_gettime(Process::CLOCK_REALTIME, :microsecond)
+        @io.write([@type, record.bytesize, micros].pack('L>L>Q>') << record)
+        record.bytesize
+      end
+
+      # A Logger that is closed does not take the log from the others.
+      def close; end
+    end
+
     class << self
       attr_accessor :request_id
+      attr_reader :frames
 
       def json?
         ENV['AWS_LAMBDA_LOG_FORMAT'].to_s.casecmp?('JSON')
       end
 
-      # Loggers to the standard output or error take AWS's format when the library is loaded.
+      # Loggers to the standard output or error take AWS's format, and `puts` is one record.
       def install
+        @frames = opened(ENV.delete('_LAMBDA_TELEMETRY_LOG_FD').to_s)
         require 'logger'
         ::Logger.prepend(Patch)
+        redefine_puts if @frames
       end
 
       def level
@@ -30,15 +57,44 @@ module Lamella
         if json?
           record = { timestamp: stamp(Time.now), level: 'ERROR', message: title,
                      requestId: request_id, **failure.to_h }
-          $stdout.puts(JSON.generate(record.compact))
+          tell(JSON.generate(record.compact))
         else
-          text = "#{title}\n#{JSON.pretty_generate(failure.to_h)}"
-          $stdout.puts(text.tr("\n", "\r"))
+          tell("#{title}\n#{JSON.pretty_generate(failure.to_h)}")
         end
       end
 
       def stamp(time)
         time.utc.strftime('%Y-%m-%dT%H:%M:%S.%6NZ')
+      end
+
+      private
+
+      # Line feeds within a record on the standard output are carriage returns.
+      def tell(text)
+        @frames ? @frames.write(text, "\n") : $stdout.puts(text.tr("\n", "\r"))
+      end
+
+      # Unless the function has put something else in the standard output's place.
+      def redefine_puts
+        ::Kernel.module_eval do
+          define_method(:puts) do |*values|
+            return $stdout.puts(*values) unless $stdout.equal?(STDOUT)
+
+            text = StringIO.new
+            text.puts(*values)
+            Logs.frames.write(text.string)
+            nil
+          end
+          module_function :puts
+        end
+      end
+
+      def opened(descriptor)
+        return unless descriptor.match?(/\A\d{1,6}\z/)
+
+        Frames.new(descriptor.to_i, json? ? Frames::JSON : Frames::TEXT)
+      rescue SystemCallError
+        nil # a wrapper has closed it
       end
     end
 
@@ -48,7 +104,7 @@ module Lamella
         ours = logdev.nil? || logdev.equal?($stdout) || logdev.equal?($stderr)
         if ours
           options[:level] ||= Logs.level if Logs.json?
-          logdev ||= $stdout
+          logdev = Logs.frames || logdev || $stdout
         end
         super(logdev, *rest, **options)
         @default_formatter = (Logs.json? ? Json : Text).new if ours
