@@ -1,14 +1,14 @@
 # The few commands of this project; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test slow fuzz check bench lock clean
+.PHONY: help setup demo serve test slow fuzz behaviours check bench lock clean
 
 BIN := .venv/bin
 WORKERS ?= 2
 ARGS ?=
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-7s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
 
 setup: ## make .venv from requirements.lock (does nothing when it is up to date)
 	@scripts/setup.sh
@@ -27,6 +27,9 @@ slow: setup ## run the tests that take more than ten seconds each
 
 fuzz: setup ## send 20,000 made-up requests to a server of its own (again: LAMELLA_FUZZ=SEED make fuzz)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+behaviours: setup ## try every rule in every language and write docs/behaviours.md (one language: ARGS=nodejs)
+	@$(BIN)/python -m tests.behaviours $(ARGS)
 
 check: setup ## lint, formatting, types and the direction of imports
 	$(BIN)/ruff check .

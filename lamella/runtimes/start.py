@@ -64,18 +64,28 @@ def launch(
     runtime = _BOXES.get(interpreter.family, runtime)
     binds = interpreter.binds if runtime is None else (*interpreter.binds, (runtime, RUNTIME))
     return Launch(
-        argv=_argv(interpreter, function.environment or {}, bootstrap),
+        argv=_argv(function, interpreter, bootstrap),
         env=variables(function, interpreter),
         binds=binds,
-        symlinks=interpreter.symlinks,
+        symlinks=(*interpreter.symlinks, *_links(interpreter)),
         hides=interpreter.hides,
     )
 
 
-def _argv(interpreter: Interpreter, user: Mapping[str, str], bootstrap: str) -> tuple[str, ...]:
+def _links(interpreter: Interpreter) -> tuple[tuple[str, str], ...]:
+    return nodejs.links(interpreter.runtime) if interpreter.family is Family.NODEJS else ()
+
+
+def _argv(function: Function, interpreter: Interpreter, bootstrap: str) -> tuple[str, ...]:
     if interpreter.binary is None:
         return (bootstrap,)
-    command = (interpreter.binary, *interpreter.options, f"{RUNTIME}/{_FIRST[interpreter.family]}")
+    user = function.environment or {}
+    options = interpreter.options
+    if interpreter.family is Family.NODEJS:
+        given = user.get("NODE_OPTIONS", "")
+        memory = function.memory_size
+        options += nodejs.options(interpreter.runtime, interpreter.version, memory, given)
+    command = (interpreter.binary, *options, f"{RUNTIME}/{_FIRST[interpreter.family]}")
     wrapper = user.get(WRAPPER)
     if not wrapper:
         return command
@@ -98,11 +108,7 @@ def _language(interpreter: Interpreter) -> dict[str, str]:
     if interpreter.family is Family.PYTHON:
         return {"PYTHONPATH": RUNTIME}
     if interpreter.family is Family.NODEJS:
-        major = interpreter.runtime.removeprefix("nodejs").removesuffix(".x")
-        return {
-            "NODE_PATH": f"/opt/nodejs/node{major}/node_modules:/opt/nodejs/node_modules:"
-            "/var/runtime/node_modules:/var/runtime:/var/task"
-        }
+        return {"NODE_PATH": nodejs.search_path(interpreter.runtime)}
     if interpreter.family is Family.RUBY:
         return _ruby(interpreter)
     return {}

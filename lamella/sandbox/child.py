@@ -13,7 +13,7 @@ import signal
 import socket
 from typing import Any, NoReturn
 
-from lamella.sandbox import syscalls
+from lamella.sandbox import signals, syscalls
 
 MESSAGE_BYTES = 1_048_576
 FIRST_GIVEN = 6
@@ -90,7 +90,7 @@ def become_box(request: Any, program: bytes, info: int, gate: int, outputs: list
         options = _in_memory("\0".join(request["options"]).encode())
         own = ["--args", str(options), "--info-fd", str(info), "--block-fd", str(gate)]
         own += ["--seccomp", str(_in_memory(program)), "--"]
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signals.restore()
         os.execve(bubblewrap, [bubblewrap, *own, *request["argv"]], {})
     except (OSError, ValueError) as error:
         give_up(output, error)

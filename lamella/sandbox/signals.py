@@ -1,13 +1,26 @@
-"""Signals to the processes of a box, sent by the keeper. ``first`` is the box's first process."""
+"""Signals: to the processes of a box, sent by the keeper (``first`` is the box's first process), and
+those that a box's program begins with."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 from typing import NoReturn
 
 from lamella.sandbox import syscalls
+
+_OURS = (
+    signal.SIGCHLD,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGPIPE,
+    signal.SIGTERM,
+    signal.SIGXFSZ,
+)
+"""What the keeper, or Python itself, handles or ignores; a program would inherit what is ignored,
+and a shell could not even trap it."""
 
 
 def to_command(first: int, number: int) -> None:
@@ -49,3 +62,14 @@ def _from_within(space: int, number: int) -> NoReturn:
         status = os.waitpid(sender, 0)[1] and 1
     finally:
         os._exit(status)
+
+
+def restore() -> None:
+    """In a child before it becomes the program: every signal does what programs expect of it.
+
+    The child leaves the server's session first, so that a Ctrl-C in the server's terminal is not
+    also the program's. Raises OSError.
+    """
+    os.setsid()
+    for each in _OURS:
+        signal.signal(each, signal.SIG_DFL)

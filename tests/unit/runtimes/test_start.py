@@ -58,13 +58,37 @@ def test_a_python_launch() -> None:
 
 def test_a_node_launch() -> None:
     made = launch(FUNCTION, CATALOG.find("nodejs22.x"), runtime=None)
-    assert made.argv == ("/var/lang/bin/node", "/var/runtime/bootstrap.cjs")
+    assert made.argv == (
+        "/var/lang/bin/node",
+        "--max-semi-space-size=6",
+        "--max-old-space-size=116",
+        "/var/runtime/bootstrap.cjs",
+    )
     assert made.binds == ((nodejs.BOX, "/var/runtime"),)
+    assert made.symlinks[1:] == (
+        ("/opt/nodejs/node22/node_modules", "/var/node_modules"),
+        ("/opt/nodejs/node_modules", "/node_modules"),
+    )
     assert made.env["AWS_EXECUTION_ENV"] == "AWS_Lambda_nodejs22.x"
     assert made.env["NODE_PATH"] == (
         "/opt/nodejs/node22/node_modules:/opt/nodejs/node_modules:"
         "/var/runtime/node_modules:/var/runtime:/var/task"
     )
+
+
+def test_node_is_started_with_awss_options() -> None:
+    require, detect = "--no-experimental-require-module", "--no-experimental-detect-module"
+    for runtime, version, given, wanted in (
+        ("nodejs18.x", "20.20.2", "", ()),
+        ("nodejs20.x", "20.20.2", "", (require,)),
+        ("nodejs20.x", "20.16.0", "", ()),
+        ("nodejs22.x", "22.22.0", "", (require, detect)),
+        ("nodejs22.x", "22.22.0", "--experimental-require-module", (detect,)),
+        ("nodejs24.x", "24.0.0", "", ()),
+    ):
+        made = nodejs.options(runtime, version, 1024, given)
+        assert made == ("--max-semi-space-size=51", "--max-old-space-size=922", *wanted)
+    assert nodejs.options("nodejs24.x", "24.0.0", 1024, "--max_old_space_size=99") == ()
 
 
 def test_a_ruby_launch() -> None:

@@ -8,6 +8,8 @@ const streaming = require('./streaming.cjs');
 const { load } = require('./load.cjs');
 
 const { env } = process;
+// From Node.js 24 on there are neither callbacks nor what belongs to them.
+const WITHOUT_CALLBACKS = Number(/\d+/.exec(env.AWS_EXECUTION_ENV || '0')) >= 24;
 const client = new RuntimeClient(env.AWS_LAMBDA_RUNTIME_API);
 
 let handler;
@@ -109,7 +111,7 @@ function answers(id) {
 
 /** `members` first, getters and all, as AWS's context has them. */
 function contextOf(members, headers) {
-  return Object.assign(members, describe(headers));
+  return WITHOUT_CALLBACKS ? describe(headers) : Object.assign(members, describe(headers));
 }
 
 function invoke(id, headers, body) {
@@ -118,6 +120,7 @@ function invoke(id, headers, body) {
   try {
     const result = handler(JSON.parse(body.toString()), contextOf(members, headers), callback);
     if (isPromise(result)) result.then(members.succeed, failed);
+    else if (WITHOUT_CALLBACKS) attempt(result);
   } catch (error) {
     failed(error);
   }
@@ -169,6 +172,15 @@ function fatal(title, error, status) {
   else client.failLast(logs.current.requestId, errors.toResponse(error), end);
 }
 
+/** Whoever takes three arguments expects the third to be the callback, unless it streams. */
+function refuseCallback() {
+  if (handler.length < 3 || handler[streaming.STREAMING] === 'response') return;
+  throw new errors.CallbackHandlerDeprecated(
+    'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. ' +
+    'You need to modify this function to use a supported handler signature to use Node.js 24 or later. ' +
+    'For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.');
+}
+
 async function main() {
   logs.patchConsole();
   streaming.install();
@@ -178,6 +190,7 @@ async function main() {
   process.on('beforeExit', () => whenEmpty());
   try {
     handler = await load(env.LAMBDA_TASK_ROOT || '/var/task', env._HANDLER);
+    if (WITHOUT_CALLBACKS) refuseCallback();
   } catch (error) {
     fatal('Uncaught Exception', error, 129);
     return;

@@ -16,6 +16,7 @@ const MalformedHandlerName = named('MalformedHandlerName');
 const MalformedStreamingHandler = named('MalformedStreamingHandler');
 const InvalidStreamingOperation = named('InvalidStreamingOperation');
 const UserCodeSyntaxError = named('UserCodeSyntaxError');
+const CallbackHandlerDeprecated = named('CallbackHandlerDeprecated');
 
 class UnhandledPromiseRejection extends named('UnhandledPromiseRejection') {
   constructor(reason, promise) {
@@ -75,6 +76,7 @@ module.exports = {
   MalformedStreamingHandler,
   InvalidStreamingOperation,
   UserCodeSyntaxError,
+  CallbackHandlerDeprecated,
   UnhandledPromiseRejection,
   isError,
   toResponse,

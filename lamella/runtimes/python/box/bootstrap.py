@@ -46,7 +46,16 @@ def customize():
             return
 
 
+def forget_coercion():
+    """Python chose a locale for itself, where the host lacks that of LANG: nobody else's business."""
+    if "LC_CTYPE" in os.environ:
+        with open("/proc/self/environ", "rb") as given:
+            if b"LC_CTYPE=" not in given.read():
+                del os.environ["LC_CTYPE"]
+
+
 def main():
+    forget_coercion()
     standard = standard_path()
     # The runtime's own modules first: a function that packs a library of the same name must not
     # take its runtime client apart.

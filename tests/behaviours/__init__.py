@@ -1,0 +1,1 @@
+"""How every language behaves: one table of AWS's rules, each cell a real invocation."""

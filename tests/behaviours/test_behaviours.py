@@ -1,0 +1,70 @@
+"""The table of behaviours is true: its cells are tried, and the page says what they showed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lamella.runtimes.catalog import Catalog
+from tests.behaviours import table
+from tests.behaviours.bench import Bench
+from tests.behaviours.columns import columns, newest
+from tests.behaviours.language import Column
+from tests.behaviours.rows import ROWS
+from tests.e2e.server import Cloud, serving
+
+ORDER = columns(Catalog.discover(os.environ))
+NEWEST = newest(ORDER)
+OTHERS = [each for each in ORDER if each.interpreter is not None and each not in NEWEST]
+MEND = "run `make behaviours` and look at what it changes in docs/behaviours.md"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with serving(tmp_path_factory.mktemp("behaviours") / "data") as server:
+        yield Cloud(server.endpoint)
+
+
+def tried(column: Column, cloud: Cloud, build: Path) -> None:
+    """Every rule is kept but for those that the page says are not."""
+    found = table.outcomes(Bench(cloud, column, build))
+    recorded = table.load()
+    known = {
+        key
+        for each in ORDER
+        if each.language is column.language and each.name in recorded
+        if each.name == column.name or column.name not in recorded
+        for key, kept in recorded[each.name].cells.items()
+        if not kept
+    }
+    wrong = {key: each for key, each in found.items() if each is not None and key not in known}
+    assert not wrong, "\n".join(f"{column.name}: {key}\n{each}" for key, each in wrong.items())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("column", NEWEST, ids=lambda each: each.name)
+def test_the_newest_version_of_a_language(column: Column, cloud: Cloud, tmp_path: Path) -> None:
+    tried(column, cloud, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("column", OTHERS, ids=lambda each: each.name)
+def test_every_other_version(column: Column, cloud: Cloud, tmp_path: Path) -> None:
+    tried(column, cloud, tmp_path)
+
+
+def test_the_page_shows_what_was_recorded() -> None:
+    assert table.PAGE.read_text() == table.page(table.load(), ORDER), MEND
+
+
+def test_every_cell_was_tried_or_is_absent() -> None:
+    recorded = table.load()
+    for each in ORDER:
+        if each.name in recorded:
+            wanted = {row.key for row in table.rows(each.language)}
+            assert set(recorded[each.name].cells) == wanted, f"{each.name}: {MEND}"
+        assert set(each.language.absent) <= {row.key for row in ROWS}
