@@ -47,6 +47,14 @@ def test_a_box_has_no_capability_and_can_gain_none(in_boxes: InBoxes) -> None:
     assert "Uid:\t993\t993\t993\t993" in status
 
 
+def test_every_signal_does_what_programs_expect_of_it(in_boxes: InBoxes) -> None:
+    result = shell(
+        in_boxes, "grep SigIgn /proc/self/status; trap 'echo told; exit 3' TERM; kill -TERM $$"
+    )
+    assert result.output.split() == ["SigIgn:", "0" * 16, "told"]
+    assert result.code == 3
+
+
 def test_only_the_boxs_own_processes_are_seen(in_boxes: InBoxes) -> None:
     pids = shell(in_boxes, "ls /proc | grep -E '^[0-9]+$' | sort -n").output.split()
     assert pids[0] == "1"

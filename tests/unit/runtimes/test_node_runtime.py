@@ -281,3 +281,35 @@ def test_an_exit_keeps_its_status(node: Node) -> None:
         assert await running.exit_code() == 3
 
     node.play(exits, "exports.handler = () => process.exit(3)")
+
+
+NODE_24 = {"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs24.x"}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("exports.handler = (e, c) => 'at once';", "at once"),
+        ("exports.handler = async (e, ...rest) => rest.length;", 2),
+        ("exports.handler = (e, c) => ['done', 'succeed', 'fail'].filter((n) => n in c);", []),
+        ("exports.handler = (e, c) => 'callbackWaitsForEmptyEventLoop' in c;", False),
+    ],
+)
+def test_from_node_24_on_there_is_nothing_but_results(
+    node: Node, source: str, expected: object
+) -> None:
+    assert node.answer(source, **NODE_24) == expected
+
+
+def test_from_node_24_on_a_callback_is_refused(node: Node) -> None:
+    async def scenario(running: Any) -> None:
+        reply = await running.init()
+        assert reply.error_type == "Runtime.CallbackHandlerDeprecated"
+        assert json.loads(reply.payload)["errorMessage"] == (
+            "ERROR: AWS Lambda has removed support for callback-based function handlers starting "
+            "with Node.js 24. You need to modify this function to use a supported handler "
+            "signature to use Node.js 24 or later. For more information see "
+            "https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html."
+        )
+
+    node.play(scenario, "exports.handler = (e, c, done) => done();", **NODE_24)
