@@ -283,7 +283,7 @@ def test_an_exit_keeps_its_status(node: Node) -> None:
     node.play(exits, "exports.handler = () => process.exit(3)")
 
 
-NODE_24 = {"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs24.x"}
+NODE_24 = "AWS_Lambda_nodejs24.x"
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ NODE_24 = {"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs24.x"}
 def test_from_node_24_on_there_is_nothing_but_results(
     node: Node, source: str, expected: object
 ) -> None:
-    assert node.answer(source, **NODE_24) == expected
+    assert node.answer(source, AWS_EXECUTION_ENV=NODE_24) == expected
 
 
 def test_from_node_24_on_a_callback_is_refused(node: Node) -> None:
@@ -312,4 +312,4 @@ def test_from_node_24_on_a_callback_is_refused(node: Node) -> None:
             "https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html."
         )
 
-    node.play(scenario, "exports.handler = (e, c, done) => done();", **NODE_24)
+    node.play(scenario, "exports.handler = (e, c, done) => done();", AWS_EXECUTION_ENV=NODE_24)
