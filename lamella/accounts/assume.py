@@ -13,8 +13,13 @@ from lamella.accounts import documents
 from lamella.accounts.identity import session_role, unkept_role_id
 from lamella.accounts.roles import Role, Roles
 from lamella.accounts.sessions import Credentials, Sessions, role_named
-from lamella.accounts.trust import Asker, trusts
-from lamella.errors import AccessDenied, PackedPolicyTooLarge, ValidationFailed
+from lamella.accounts.trust import Asker, trusts, trusts_lambda
+from lamella.errors import (
+    AccessDenied,
+    InvalidParameterValue,
+    PackedPolicyTooLarge,
+    ValidationFailed,
+)
 
 SECONDS = 3600
 CHAINED_SECONDS = 3600
@@ -58,13 +63,15 @@ class Assuming:
     """Gives sessions of roles.
 
     With ``checked`` callers are who they say they are, so a role must have been made before it can
-    be assumed. Without, a role of any name will do.
+    be assumed. Without, a role of any name will do. With ``enforced`` roles' policies decide what
+    their sessions may do.
     """
 
-    def __init__(self, roles: Roles, sessions: Sessions, *, checked: bool) -> None:
+    def __init__(self, roles: Roles, sessions: Sessions, *, checked: bool, enforced: bool) -> None:
         self._roles = roles
         self._sessions = sessions
         self._checked = checked
+        self._enforced = enforced
 
     def assume(self, asker: Asker, wanted: Wanted) -> Assumed:
         """ValidationFailed, AccessDenied, MalformedPolicyDocument, PackedPolicyTooLarge."""
@@ -93,6 +100,24 @@ class Assuming:
         role_id = unkept_role_id(account, name) if role is None else role.id
         arn = f"arn:aws:sts::{account}:assumed-role/{name}/{wanted.session_name}"
         return Assumed(f"{role_id}:{wanted.session_name}", arn, credentials)
+
+    def check_passed(self, account: str, owner: str, role_arn: str | None) -> None:
+        """Whether a caller of ``account`` may give a function of ``owner`` a role, None: none.
+
+        AccessDenied for another account's function; InvalidParameterValue for a role that is there
+        and does not trust Lambda.
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
+        """
+        if role_arn is None:
+            return
+        if self._checked and account != owner:
+            raise AccessDenied("Cross-account pass role is not allowed.")
+        named = role_named(role_arn)
+        role = self._roles.find(*named) if named and self._enforced else None
+        if role is not None and role.arn == role_arn and not trusts_lambda(role.trust):
+            raise InvalidParameterValue(
+                "The role defined for the function cannot be assumed by Lambda."
+            )
 
     def _may(self, asker: Asker, account: str, role: Role | None) -> bool:
         """Inside an account the caller's own policy decides, across accounts the role's trust."""

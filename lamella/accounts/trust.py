@@ -1,4 +1,4 @@
-"""Whether a role's trust policy lets a principal of another account assume it.
+"""Whether a role's trust policy lets a principal of another account, or Lambda, assume it.
 
 Pure. Of conditions, ``sts:ExternalId`` in StringEquals is understood; under any other an Allow does
 not apply and a Deny does, so that what is not understood lets nobody in.
@@ -14,6 +14,7 @@ from typing import Any
 from lamella.accounts.documents import statements, texts
 
 _ACTION = "sts:assumerole"
+_LAMBDA = "lambda.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,26 @@ def trusts(document: str, asker: Asker) -> bool:
         elif names is True and understood is True:
             allowed = True
     return allowed
+
+
+def trusts_lambda(document: str) -> bool:
+    """Whether the trust policy (one that was accepted) lets functions have the role.
+
+    Conditions say for which functions, which is not looked at.
+    """
+    effects = {
+        statement["Effect"]
+        for statement in statements(document)
+        if _about_assuming(statement) and _names_lambda(statement)
+    }
+    return effects == {"Allow"}
+
+
+def _names_lambda(statement: dict[str, Any]) -> bool:
+    principal = statement.get("Principal")
+    if not isinstance(principal, dict):
+        return principal == "*"
+    return not {_LAMBDA, "*"}.isdisjoint(texts(principal.get("Service", [])))
 
 
 def _about_assuming(statement: dict[str, Any]) -> bool:

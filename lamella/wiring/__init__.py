@@ -20,7 +20,6 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from lamella.accounts import organizations
-from lamella.accounts.assume import Assuming
 from lamella.accounts.sessions import Sessions
 from lamella.api import links, neighbourhood, server
 from lamella.api.access import AccessLog
@@ -89,7 +88,7 @@ from lamella.sandbox import bubblewrap, cgroup, freezer, usage
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
-from lamella.wiring.accounts import authenticator, of_boxes, role_books
+from lamella.wiring.accounts import assuming, authenticator, of_boxes, role_books
 from lamella.wiring.host import (
     RECORDS,
     Folders,
@@ -318,7 +317,7 @@ class Server:
             sessions=sessions,
             roles=roles,
             managed=managed,
-            assuming=Assuming(roles, sessions, checked=settings.auth != "none"),
+            assuming=assuming(settings, roles, sessions),
         )
 
         def abort() -> None:

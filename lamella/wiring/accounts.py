@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from lamella import config
+from lamella.accounts.assume import Assuming
 from lamella.accounts.keyring import Keyring
 from lamella.accounts.managed import ManagedPolicies
 from lamella.accounts.mandates import Mandates
@@ -40,6 +41,16 @@ def role_books(
     managed = ManagedPolicies(records, roles, now, changed)
     mandates = Mandates(roles, managed, enforced=settings.roles is config.Roles.ENFORCED)
     return roles, managed, mandates
+
+
+def assuming(settings: Settings, roles: Roles, sessions: Sessions) -> Assuming:
+    """Who may have a role's session, by the settings."""
+    return Assuming(
+        roles,
+        sessions,
+        checked=settings.auth is not config.Auth.NONE,
+        enforced=settings.roles is config.Roles.ENFORCED,
+    )
 
 
 def authenticator(

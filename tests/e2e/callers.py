@@ -15,6 +15,7 @@ PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "urllib3"
 SERVICES = ("iam", "lambda", "logs", "sts")
 
 AGENT = '''
+import json
 import os
 
 import boto3
@@ -41,7 +42,7 @@ def handler(event, context):
     answer.pop("ResponseMetadata")
     if "Payload" in answer:
         answer["Payload"] = answer["Payload"].read().decode()
-    return answer
+    return json.loads(json.dumps(answer, default=str))
 '''
 
 

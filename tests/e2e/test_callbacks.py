@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from lamella.accounts.sessions import Sessions
 from lamella.api.links import key_at
@@ -222,10 +223,41 @@ def test_a_functions_own_endpoint_wins(cloud: Cloud, agent: Agent) -> None:
     assert cloud.result(name, KEYS[3:]) == {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
 
+def test_a_function_is_given_no_role_that_does_not_trust_lambda(
+    server: Server, cloud: Cloud, iam: Any, agent: Agent
+) -> None:
+    trust = {"Effect": "Allow", "Principal": {"AWS": A}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName="people", AssumeRolePolicyDocument=document(trust))
+    arn = f"arn:aws:iam::{A}:role/people"
+    message = "The role defined for the function cannot be assumed by Lambda."
+    with pytest.raises(ClientError, match=message) as refused:
+        cloud.function(SEES, role=arn)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    with pytest.raises(ClientError, match=message):
+        cloud.client.update_function_configuration(FunctionName="target", Role=arn)
+
+
+def test_nobody_passes_a_role_to_another_accounts_function(
+    server: Server, cloud: Cloud, agent: Agent
+) -> None:
+    cloud.client.add_permission(
+        FunctionName="target",
+        StatementId="b",
+        Action="lambda:UpdateFunctionConfiguration",
+        Principal=B,
+    )
+    theirs = new_key(server, B, "bob").cloud(server).client
+    sent = {"FunctionName": f"{PLACE}:target", "Description": "theirs"}
+    theirs.update_function_configuration(**sent)
+    with pytest.raises(ClientError, match="Cross-account pass role") as refused:
+        theirs.update_function_configuration(**sent, Role=ROLE)
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
 def test_a_role_that_is_not_there_gives_nothing(server: Server, cloud: Cloud) -> None:
     name = cloud.function(SEES, name="lost", role=f"arn:aws:iam::{A}:role/absent")
     seen = cloud.result(name, KEYS)
     assert who(server, seen) == f"arn:aws:sts::{A}:assumed-role/absent/lost"
     functions = client(server, "lambda", *(seen[each] for each in KEYS[:3]))
-    with pytest.raises(functions.exceptions.ClientError, match="no identity-based policy allows"):
+    with pytest.raises(ClientError, match="no identity-based policy allows"):
         functions.list_functions()

@@ -152,6 +152,7 @@ def test_the_environment_is_lambdas(cloud: Cloud) -> None:
     }
     assert {key: seen.get(key) for key in expected} == expected
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} <= set(seen)
+    assert "AWS_ENDPOINT_URL" not in seen
     assert seen["AWS_LAMBDA_RUNTIME_API"] == "127.0.0.1:9001"
     assert re.match(
         r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0", seen["_X_AMZN_TRACE_ID"]

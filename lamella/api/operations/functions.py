@@ -26,6 +26,7 @@ MOST_FUNCTIONS = 50
 
 def create_function(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
     where = _latest(caller, request, "CreateFunction")
+    services.assuming.check_passed(caller.account, caller.account, request["Role"])
     created = create(services.workshop, *where, request, principal_arn=caller.principal_arn)
     return configuration(created, qualified=False)
 
@@ -33,7 +34,8 @@ def create_function(services: Services, caller: Caller, request: Request) -> dic
 def update_function_configuration(
     services: Services, caller: Caller, request: Request
 ) -> dict[str, Any]:
-    caller = acting(services, caller, request, "UpdateFunctionConfiguration")
+    asker, caller = caller, acting(services, caller, request, "UpdateFunctionConfiguration")
+    services.assuming.check_passed(asker.account, caller.account, request.get("Role"))
     where = _latest(caller, request, "UpdateFunctionConfiguration")
     return configuration(
         update_configuration(services.workshop, *where, request, principal_arn=caller.principal_arn)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lamella.accounts.trust import Asker, trusts
+from lamella.accounts.trust import Asker, trusts, trusts_lambda
 
 ACCOUNT = "111122223333"
 USER = Asker(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/alice")
@@ -92,3 +92,31 @@ def test_a_denial_that_is_not_understood_denies() -> None:
     assert not allowed(USER, statement(), refused)
     assert not allowed(USER, {**refused, "Effect": "Allow"})
     assert allowed(USER, statement(), statement(Effect="Deny", Condition=EXTERNAL))
+
+
+LAMBDA = {"Service": "lambda.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("statements", "trusted"),
+    [
+        ([statement(Principal=LAMBDA)], True),
+        ([statement(Principal={"Service": ["ec2.amazonaws.com", LAMBDA["Service"]]})], True),
+        ([statement()], True),
+        (
+            [statement(Principal=LAMBDA, Condition={"StringEquals": {"aws:SourceAccount": "1"}})],
+            True,
+        ),
+        ([statement(Principal={"Service": "ec2.amazonaws.com"})], False),
+        ([statement(Principal={"AWS": "*"})], False),
+        ([statement(Principal=LAMBDA, Action="sts:TagSession")], False),
+        ([statement(Principal=LAMBDA), statement(Principal=LAMBDA, Effect="Deny")], False),
+        ([statement(Principal=LAMBDA), statement(Principal={"AWS": "*"}, Effect="Deny")], True),
+        ([{"Effect": "Allow", "NotPrincipal": LAMBDA, "Action": "sts:AssumeRole"}], False),
+    ],
+)
+def test_lambda_is_trusted_where_it_is_named(
+    statements: list[dict[str, Any]], trusted: bool
+) -> None:
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    assert trusts_lambda(text) is trusted
