@@ -311,6 +311,22 @@ def test_a_wrapper_keeps_the_log(cloud: Cloud, logs: Any) -> None:
     assert [line for line in messages(logs, name) if line.endswith("warned\nön two lines")]
 
 
+def test_a_custom_runtime_may_write_frames(cloud: Cloud, logs: Any) -> None:
+    head = "\\245Z\\000\\003" + "\\000" * 3 + "\\011" + "\\000" * 8
+    script = f"""#!/bin/sh
+echo 'a line'
+printf '{head}two\\nlines' >&"$_LAMBDA_TELEMETRY_LOG_FD"
+exit 1
+"""
+    layer = cloud.layer(zipped({"bootstrap": script}, modes={"bootstrap": 0o755}))
+    name = cloud.function("", runtime="provided.al2023", layers=[layer])
+    assert cloud.invoke(name).payload["errorType"] == "Runtime.ExitError"
+    lines = messages(logs, name)
+    assert lines[1:3] == ["a line", "two\nlines"]
+    assert lines[3].startswith("INIT_REPORT ")
+    assert lines[-1].endswith("\tStatus: error\tError Type: Runtime.ExitError\t")
+
+
 def test_a_group_of_ones_own(cloud: Cloud, logs: Any) -> None:
     name = cloud.function(PYTHON, LoggingConfig={**JSON, "LogGroup": "/own/group"})
     cloud.invoke(name)
@@ -320,7 +336,9 @@ def test_a_group_of_ones_own(cloud: Cloud, logs: Any) -> None:
 
 
 SINK = """#!/var/lang/bin/python3.11 -S
-import http.client, http.server, json, os, sys, threading
+import os
+LEAKED = os.path.exists("/proc/self/fd/6")
+import http.client, http.server, json, sys, threading
 
 def call(method, path, body=None, **headers):
     connection = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
@@ -352,7 +370,7 @@ call("PUT", "/2022-07-01/telemetry", {
     "types": ["platform", "function", "extension"],
     "buffering": {"timeoutMs": 25, "maxBytes": 262144, "maxItems": 1000},
 }, Identifier=me)
-print(json.dumps({"of": "the extension", "hidden": sorted(k for k in os.environ if "LOG_FD" in k)}), flush=True)
+print(json.dumps({"of": "the extension", "leaked": LEAKED or "_LAMBDA_TELEMETRY_LOG_FD" in os.environ}), flush=True)
 while True:
     call("GET", "/2020-01-01/extension/event/next", Identifier=me)
 """
@@ -388,7 +406,7 @@ def test_what_subscribers_and_the_log_are_told(cloud: Cloud, logs: Any, form: st
     (of_extension,) = {json.dumps(each["record"]) for each in told if each["type"] == "extension"}
     if form == "JSON":
         assert next(each for each in records if isinstance(each, dict))["message"] == "one"
-        assert json.loads(of_extension) == {"of": "the extension", "hidden": []}
+        assert json.loads(of_extension) == {"of": "the extension", "leaked": False}
     else:
         assert all(isinstance(each, str) for each in records)
         assert any(each.endswith("\tone\n") for each in records)
