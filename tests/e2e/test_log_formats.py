@@ -311,6 +311,21 @@ def test_a_wrapper_keeps_the_log(cloud: Cloud, logs: Any) -> None:
     assert [line for line in messages(logs, name) if line.endswith("warned\nön two lines")]
 
 
+def test_memory_that_is_given_back_is_reported(cloud: Cloud, logs: Any) -> None:
+    code = """
+import time
+
+def handler(event, context):
+    held = bytearray(b"x") * (100 << 20)
+    time.sleep(0.3)
+    del held
+"""
+    name = cloud.function(code, MemorySize=512)
+    cloud.result(name)
+    (used,) = [line for line in messages(logs, name) if line.startswith("REPORT")]
+    assert 100 <= int(used.partition("Max Memory Used: ")[2].partition(" ")[0]) < 200
+
+
 def test_a_custom_runtime_may_write_frames(cloud: Cloud, logs: Any) -> None:
     head = "\\245Z\\000\\003" + "\\000" * 3 + "\\011" + "\\000" * 8
     script = f"""#!/bin/sh
