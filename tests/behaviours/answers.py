@@ -31,6 +31,13 @@ def nothing(bench: Bench) -> None:
     assert bench.result(bench.shared, "nothing") is None
 
 
+@row(PART, "nested", "a handler in a folder, `folder/file.handler`")
+def nested(bench: Bench) -> None:
+    ((name, program),) = bench.source.files.items()
+    source = Source({f"some/folder/{name}": program}, f"some/folder/{bench.source.handler}")
+    assert bench.result(bench.function(source), "echo", "nested") == "nested"
+
+
 @row(PART, "large in", "6 MB in")
 def large_in(bench: Bench) -> None:
     assert bench.result(bench.shared, "size", "x" * 6_000_000) == 6_000_000

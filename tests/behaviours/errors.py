@@ -42,6 +42,15 @@ def chained(bench: Bench) -> None:
     assert bench.language.raised.chained in str(said.payload)
 
 
+@row(PART, "recursion", "a recursion without end is an error; the next invocation is answered")
+def recursion(bench: Bench) -> None:
+    name = bench.own()
+    said = bench.invoke(name, "recurse")
+    assert said.error == "Unhandled"
+    assert re.search("Recursion|RangeError|Stack", said.payload["errorType"]), said.payload
+    assert bench.result(name, "echo", 1) == 1
+
+
 @row(PART, "goes on", "after an error of the handler the runtime goes on, its state kept")
 def goes_on(bench: Bench) -> None:
     name = bench.own()

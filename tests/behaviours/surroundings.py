@@ -41,8 +41,8 @@ OF_LANGUAGE = {
     "nodejs": {"NODE_PATH"},
     "ruby": {"GEM_HOME", "GEM_PATH", "RUBYLIB"},
 }
-MAY = {"PWD", "SHLVL", "_", "AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_DAEMON_ADDRESS"}
-"""What AWS may have beside them: left by the shell that starts the runtime, or X-Ray's."""
+MAY = {"PWD", "SHLVL", "_", "_LAMBDA_TELEMETRY_LOG_FD"}
+"""What AWS may have beside them: left by the shell that starts the runtime, or the log's pipe."""
 
 
 @row(PART, "variables", "the variables of AWS's runtime, those of the function, and no others")

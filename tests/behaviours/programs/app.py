@@ -43,6 +43,10 @@ def fail(message):
     raise ValueError(message)
 
 
+def recurse(depth):
+    return recurse(depth + 1) + 1
+
+
 def handler(event, context):
     global count
     do, value = event["do"], event["value"]
@@ -97,6 +101,8 @@ def handler(event, context):
         import shared
 
         return [shared.FROM, own.FROM]
+    if do == "recurse":
+        return recurse(0)
     if do == "nothing":
         return None
     if do == "unanswerable":

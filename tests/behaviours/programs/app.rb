@@ -37,6 +37,10 @@ rescue ArgumentError
   raise message
 end
 
+def recurse(depth)
+  recurse(depth + 1) + 1
+end
+
 def handler(event:, context:)
   value = event['value']
   case event['do']
@@ -74,6 +78,7 @@ def handler(event:, context:)
       File.write('/tmp/later', '')
     end
     nil
+  when 'recurse' then recurse(0)
   when 'trace' then ENV['_X_AMZN_TRACE_ID']
   when 'layer'
     require 'shared'

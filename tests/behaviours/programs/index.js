@@ -32,6 +32,8 @@ function contextOf(context) {
   };
 }
 
+const recurse = (depth) => recurse(depth + 1) + 1;
+
 const actions = {
   echo: (value) => value,
   size: (value) => value.length,
@@ -55,6 +57,7 @@ const actions = {
   later: () => { setTimeout(() => fs.writeFileSync('/tmp/later', ''), 50); },
   trace: () => process.env._X_AMZN_TRACE_ID,
   layer: () => [require('shared').FROM, require('own').FROM],
+  recurse: () => recurse(0),
   nothing: () => undefined,
   unanswerable: () => { const round = {}; round.round = round; return round; },
 };
