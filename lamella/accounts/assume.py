@@ -120,10 +120,12 @@ class Assuming:
             )
 
     def _may(self, asker: Asker, account: str, role: Role | None) -> bool:
-        """Inside an account the caller's own policy decides, across accounts the role's trust."""
+        """The role's trust decides; inside of an account for those alone whom policies limit."""
         if role is None:
             return not self._checked
-        return asker.account == account or trusts(role.trust, asker)
+        if asker.account == account and not asker.limited:
+            return True
+        return trusts(role.trust, asker)
 
 
 def check_seconds(seconds: int, role: Role | None, asker: Asker) -> None:

@@ -19,11 +19,17 @@ _LAMBDA = "lambda.amazonaws.com"
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who wants to assume a role; ``external_id`` is what the request gave as one."""
+    """Who wants to assume a role.
+
+    ``external_id`` is what the request gave as one; ``role`` the ARN of the role whose session it
+    is, as far as that is known; ``limited`` whether policies say what the asker may do.
+    """
 
     account: str
     arn: str
     external_id: str | None = None
+    role: str = ""
+    limited: bool = False
 
 
 def trusts(document: str, asker: Asker) -> bool:
@@ -96,6 +102,8 @@ def _role_of(asker: Asker) -> str | None:
     """The role of a session, by whose ARN a policy may name all of its sessions."""
     before, _, session = asker.arn.partition(":assumed-role/")
     name = session.partition("/")[0]
+    if asker.role:
+        return asker.role
     return f"arn:aws:iam::{asker.account}:role/{name}" if before and name else None
 
 

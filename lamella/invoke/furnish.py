@@ -46,7 +46,7 @@ class Furnished:
     """The plan of an environment's boxes, the stream they log to and the line INIT begins with.
 
     ``unstartable`` is AWS's reason when there is nothing to start (a custom runtime without a
-    bootstrap); the plan has no command then. ``worn_at`` is when, by the monotonic clock, the
+    bootstrap); the plan has no command then. ``worn_at`` is when, in Unix time, the
     environment has served long enough. ``extensions`` are the names of those that layers
     bring, each with the ARN of the layer version, in the order of their start.
     """
@@ -117,7 +117,7 @@ class Furnisher:
             plan=plan,
             stream=stream,
             init_start=line,
-            worn_at=time.monotonic() + LIFE_SECONDS,
+            worn_at=time.time() + LIFE_SECONDS,
             unstartable=unstartable,
             provisioned=provisioned,
             extensions=self._extensions(function),

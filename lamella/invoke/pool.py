@@ -155,7 +155,7 @@ class Pool:
             self._grow(shelf)
         elif environment.provisioned and environment.state is EnvironmentState.FAILED:
             self._lost(shelf, environment)
-        elif environment.worn_at < environment.idle_since:
+        elif environment.worn_at < time.time():
             self._give_up(shelf, environment, Ending.AGE)
             self._grow(shelf)
         else:
@@ -435,15 +435,16 @@ class Pool:
             for shelf in tuple(self._shelves.values()):
                 while shelf.idle and shelf.idle[0].idle_since < now - self._idle_seconds:
                     self._end(shelf.idle.pop(0), Ending.AGE)
-                self._renew(shelf, now)
+                self._renew(shelf)
             for shelf in tuple(self._waited_for):
                 self._grow(shelf)  # others may be idle by now
             for shelf in tuple(self._keeping):
                 self._supply(shelf)
 
-    def _renew(self, shelf: Shelf, now: float) -> None:
+    def _renew(self, shelf: Shelf) -> None:
         """Give up an environment whose credentials end soon: one at a time, so that those that
         were provisioned together are not all missed together."""
+        now = time.time()
         for unused in (shelf.idle, shelf.ready):
             worn = next((each for each in unused if each.worn_at < now), None)
             if worn is not None:

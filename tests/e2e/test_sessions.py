@@ -124,7 +124,7 @@ def test_another_account_is_let_in_by_trust_alone(server: Server, a: Key, b: Key
 
 
 def test_a_key_with_a_policy_assumes_what_its_policy_says(server: Server, a: Key) -> None:
-    allowed, other = (role(server, a, name, "*") for name in ("may", "may-not"))
+    allowed, other = (role(server, a, name, {"AWS": A}) for name in ("may", "may-not"))
     policy = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": allowed}
     key = new_key(server, A, "limited", {"Version": "2012-10-17", "Statement": [policy]})
     sts = of(server, "sts", key)
@@ -132,6 +132,11 @@ def test_a_key_with_a_policy_assumes_what_its_policy_says(server: Server, a: Key
     code, status, message = refusal(sts.assume_role, RoleArn=other, RoleSessionName="ci")
     assert (code, status) == ("AccessDenied", 403)
     assert message.startswith(denied(key.arn, other)[2])
+    closed = role(server, a, "of-lambda", {"Service": "lambda.amazonaws.com"})
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    able = new_key(server, A, "able", {"Version": "2012-10-17", "Statement": [everything]})
+    asked = {"RoleArn": closed, "RoleSessionName": "ci"}
+    assert refusal(of(server, "sts", able).assume_role, **asked) == denied(able.arn, closed)
     assert refusal(of(server, "iam", key).list_roles)[0] == "AccessDenied"
     assert sts.get_caller_identity()["Arn"] == key.arn
     own = by_session(server, "sts", sts.get_session_token())

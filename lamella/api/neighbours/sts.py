@@ -24,7 +24,7 @@ def get_caller_identity(services: Services, caller: Caller, request: Request) ->
 
 
 def assume_role(services: Services, caller: Caller, request: Request) -> dict[str, Any]:
-    asker = Asker(caller.account, caller.principal_arn, request.get("ExternalId"))
+    asker = _asker(caller, request.get("ExternalId"))
     assumed = services.assuming.assume(asker, assume.Wanted.of(request))
     return {
         "Credentials": _shown(assumed.credentials),
@@ -39,6 +39,13 @@ def get_session_token(services: Services, caller: Caller, request: Request) -> d
         caller.account, caller.principal_arn, seconds, parent=caller.access_key
     )
     return {"Credentials": _shown(issued)}
+
+
+def _asker(caller: Caller, external_id: str | None) -> Asker:
+    account, arn, limits = caller.account, caller.principal_arn, caller.limits
+    if limits is None:
+        return Asker(account, arn, external_id)
+    return Asker(account, arn, external_id, limits.role, limited=True)
 
 
 def _shown(credentials: Credentials) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,13 @@ def test_a_denial_that_is_not_understood_denies() -> None:
     assert not allowed(USER, statement(), refused)
     assert not allowed(USER, {**refused, "Effect": "Allow"})
     assert allowed(USER, statement(), statement(Effect="Deny", Condition=EXTERNAL))
+
+
+def test_a_role_with_a_path_is_named_with_it() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:role/team/deploy"
+    named = statement(Principal={"AWS": arn})
+    assert allowed(replace(SESSION, role=arn), named)
+    assert not allowed(SESSION, named)
 
 
 LAMBDA = {"Service": "lambda.amazonaws.com"}

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from lamella.accounts.managed import ManagedPolicies
+from lamella.accounts.mandates import Mandates
+from lamella.accounts.roles import Roles
 from lamella.accounts.sessions import Sessions
 from lamella.api.auth import Identity, NoAuth
 from lamella.api.sigv4 import Request
+from lamella.records.sqlite import open_records
 
 TOKEN = b"x-amz-security-token"
 SESSIONS = Sessions(b"k" * 32, lambda: 0)
@@ -57,6 +63,20 @@ def test_a_session_is_believed_in_header_and_query() -> None:
         "X-Amz-Security-Token": [token],
     }
     assert identified(query=query) == expected
+
+
+def test_roles_limit_their_sessions_where_they_are_enforced(tmp_path: Path) -> None:
+    records = open_records(tmp_path / "records.sqlite")
+    roles = Roles(records, lambda: datetime.now(UTC))
+    managed = ManagedPolicies(records, roles, lambda: datetime.now(UTC))
+    token = SESSIONS.issue("123456789012", "arn:aws:iam::123456789012:role/r", "s", 900)
+    request = Request("GET", b"/", {}, {TOKEN: token.session_token.encode()})
+    for enforced in (True, False):
+        auth = NoAuth(SESSIONS, Mandates(roles, managed, enforced=enforced))
+        limits = asyncio.run(auth.identify(request, b"")).limits
+        assert (limits is not None) is enforced
+        assert asyncio.run(auth.identify(Request("GET", b"/", {}, {}), b"")).limits is None
+    records.close()
 
 
 def test_a_token_that_was_not_issued_here_changes_nothing() -> None:

@@ -79,7 +79,7 @@ def test_an_environment_whose_credentials_end_soon_serves_nobody_any_more() -> N
         await world.settle()
         assert [each.provisioned for each in shelf.ready] == [True]
         shelf.ready[0].worn_at = -math.inf
-        world.pool._renew(shelf, time.monotonic())
+        world.pool._renew(shelf)
         assert not shelf.ready
         await world.settle()
         await world.step("started", "a", 0)
