@@ -38,6 +38,8 @@ SHUTDOWN_SECONDS = 2.0
 INTERNAL_SECONDS = 0.5
 RUNTIME_SHARE = 0.3
 """The part of it that the runtime may take, before the extensions are told."""
+KILL_SECONDS = 0.1
+"""What a kill of the runtime is waited for: extensions are told when it is gone."""
 FLUSH_SECONDS = 0.2
 
 
@@ -267,6 +269,7 @@ class Session:
             await asyncio.wait((runtime,), timeout=max(0.0, left))
         self.crew.kill_runtime()
         if self.crew.extensions:
+            await asyncio.wait((runtime,), timeout=KILL_SECONDS)
             self.extensions.shut_down(reason, int((time.time() + until - time.monotonic()) * 1000))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, until - time.monotonic())):

@@ -42,6 +42,7 @@ while read -r order <&7; do
     (
       "$@" 7<&- 8>&- 9>&- &
       child=$!
+      exec >/dev/null 2>&1
       trap 'kill -TERM "$child"' TERM
       trap 'kill -KILL "$child"' USR1
       wait "$child"; status=$?

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,12 +163,19 @@ class Cloud:
 class Server:
     """``lamella serve`` as a child process on a port of its own."""
 
-    def __init__(self, data: Path, *options: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        environ: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
+    ) -> None:
+        """``within`` is a command that runs the one that follows it as the same process."""
         self.data = data
         command = [sys.executable, "-m", "lamella", "serve", "--port", "0", "--data", str(data)]
         with (data.parent / f"{data.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *options],
+                [*within, *command, *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, **(environ or {})},
@@ -225,9 +232,12 @@ class Server:
 
 @contextlib.contextmanager
 def serving(
-    data: Path, *options: str, environ: Mapping[str, str] | None = None
+    data: Path,
+    *options: str,
+    environ: Mapping[str, str] | None = None,
+    within: Sequence[str] = (),
 ) -> Iterator[Server]:
-    server = Server(data, *options, environ=environ)
+    server = Server(data, *options, environ=environ, within=within)
     try:
         yield server
     finally:
