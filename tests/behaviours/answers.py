@@ -11,7 +11,7 @@ from tests.behaviours.rows import row
 
 PART = "Answers"
 
-VALUES: list[Any] = [None, True, 0, -1.5, "", "text", [], {}, {"a": [1, {"b": None}]}]
+VALUES: list[Any] = [None, True, 0, -1.5, "", "text", [], {}, {"a": [1, None, {"b": "c"}]}]
 UNICODE = "käse ☃ 😀 漢字 \u2028"
 
 
