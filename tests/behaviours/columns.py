@@ -19,6 +19,7 @@ MANAGED: Mapping[str, Language] = MappingProxyType(
 )
 CUSTOM = (
     custom.Custom("C", custom.c, "gcc"),
+    custom.Custom("Rust", custom.rust, "rustc"),
     custom.Custom("Shell", custom.shell, "bash"),
 )
 

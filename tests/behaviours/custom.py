@@ -29,6 +29,12 @@ def c(build: Path) -> bytes:
     return _compiled(target, "gcc", "-O1", "-o", target, PROGRAMS / "bootstrap.c")
 
 
+def rust(build: Path) -> bytes:
+    target = build / "bootstrap-rust"
+    options = ("--edition", "2021", "-C", "opt-level=1")
+    return _compiled(target, "rustc", *options, "-o", target, PROGRAMS / "bootstrap.rs")
+
+
 def _compiled(target: Path, *command: str | Path) -> bytes:
     with _compiling:
         if not target.exists():
@@ -39,7 +45,9 @@ def _compiled(target: Path, *command: str | Path) -> bytes:
 class Custom:
     raised = Raised(("errorType", "errorMessage"), "Custom.Error", None)
     init_error = ("Custom.Init", "not ready")
+    layer_handler = ""
     absent = {
+        "handler of a layer": OWN,
         "module missing": OWN,
         "file missing": OWN,
         "handler missing": OWN,

@@ -107,6 +107,10 @@ class Language(Protocol):
     def layer(self, column: Column, build: Path) -> Files:
         """The language's own files of the layer that every column has."""
 
+    @property
+    def layer_handler(self) -> str:
+        """The handler in that layer, which answers ``from the layer``."""
+
     def from_layer(self, column: Column) -> Any:
         """What the event ``{"do": "layer"}`` answers with that layer."""
 

@@ -14,6 +14,7 @@ class NodeJs:
     title = "Node.js"
     raised = Raised(("errorType", "errorMessage", "trace"), "TypeError", "trace")
     init_error = ("TypeError", "not ready")
+    layer_handler = "/opt/nodejs/node_modules/shared/index.handler"
     absent = MANAGED
 
     def main(self, column: Column, build: Path) -> Source:
@@ -50,7 +51,8 @@ class NodeJs:
         own = f"nodejs/node{column.number}/node_modules"
         common = "nodejs/node_modules"
         return {
-            f"{common}/shared/index.js": "exports.FROM = 'node_modules';",
+            f"{common}/shared/index.js": "exports.FROM = 'node_modules';\n"
+            "exports.handler = async () => 'from the layer';",
             f"{own}/own/index.js": f"exports.FROM = 'node{column.number}';",
             f"{common}/own/index.js": "exports.FROM = 'beside it';",
             f"{common}/esm/package.json": '{"type": "module", "exports": {"import": "./m.js"}}',

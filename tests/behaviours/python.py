@@ -25,6 +25,7 @@ class Python:
         ("errorMessage", "errorType", "requestId", "stackTrace"), "ValueError", "stackTrace"
     )
     init_error = ("ValueError", "not ready")
+    layer_handler = "shared.handler"
     absent = {**MANAGED, **NOT_NODE}
 
     def main(self, column: Column, build: Path) -> Source:
@@ -65,7 +66,8 @@ class Python:
 
     def layer(self, column: Column, build: Path) -> Files:
         return {
-            "python/shared.py": "FROM = 'python'",
+            "python/shared.py": "FROM = 'python'\n\n"
+            "def handler(event, context): return 'from the layer'",
             f"python/lib/python{column.number}/site-packages/own.py": "FROM = 'site-packages'",
         }
 

@@ -25,6 +25,7 @@ class Ruby:
         ("errorMessage", "errorType", "stackTrace"), "Function<ArgumentError>", "stackTrace"
     )
     init_error = ("Init<ArgumentError>", "not ready")
+    layer_handler = "shared.handler"
     absent = {**MANAGED, **NOT_NODE}
 
     def main(self, column: Column, build: Path) -> Source:
@@ -59,7 +60,8 @@ class Ruby:
     def layer(self, column: Column, build: Path) -> Files:
         gem = f"ruby/gems/{column.number}.0"
         return {
-            "ruby/lib/shared.rb": "SHARED = 'lib'",
+            "ruby/lib/shared.rb": "SHARED = 'lib'\n"
+            "def handler(event:, context:) = 'from the layer'\n",
             f"{gem}/specifications/own-1.0.0.gemspec": (
                 "Gem::Specification.new do |s|\n  s.name = 'own'\n  s.version = '1.0.0'\n"
                 "  s.summary = 'x'\n  s.authors = ['x']\n  s.files = []\n"

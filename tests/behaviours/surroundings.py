@@ -110,6 +110,13 @@ def libraries(bench: Bench) -> None:
     assert seen == bench.language.from_layer(bench.column)
 
 
+@row(LAYERS, "handler of a layer", "the handler itself comes from a layer")
+def handler_of_a_layer(bench: Bench) -> None:
+    source = Source({"nothing.txt": "x"}, bench.language.layer_handler)
+    name = bench.function(source, Layers=[bench.layer])
+    assert bench.result(name, "echo", 1) == "from the layer"
+
+
 @row(LAYERS, "bin", "`bin` of a layer is on PATH")
 def programs(bench: Bench) -> None:
     assert bench.sh(bench.function(Layers=[bench.layer]), "tool") == "the tool"
