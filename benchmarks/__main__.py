@@ -9,12 +9,18 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import measure, report
+from benchmarks import frozen, measure, report
 from benchmarks.lamella import Lamella, lamella
 from benchmarks.materials import CACHE, prepare
 from benchmarks.rows import Row
 
-PARTS = {"warm": measure.warm, "cold": measure.cold, "publish": measure.publish}
+PARTS = {
+    "warm": measure.warm,
+    "cold": measure.cold,
+    "publish": measure.publish,
+    "frozen": frozen.frozen,
+    "extension": frozen.extension,
+}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import re
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,9 @@ class Lamella:
 
 
 @contextlib.contextmanager
-def lamella(folder: Path, *, signed: bool = False) -> Iterator[Lamella]:
+def lamella(
+    folder: Path, *, signed: bool = False, options: Sequence[str] = ()
+) -> Iterator[Lamella]:
     """A server that keeps its data in ``folder``; with ``signed`` one that checks signatures."""
     folder.mkdir(exist_ok=True)
     data = str(folder / "data")
@@ -102,7 +104,7 @@ def lamella(folder: Path, *, signed: bool = False) -> Iterator[Lamella]:
         command += ["--auth", "sigv4"]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--data", data],
+            [*command, "--data", data, *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -19,7 +19,7 @@ from benchmarks.rows import Row
 RESULTS = Path(__file__).resolve().parent / "results"
 HEADS = (
     "median / p99, ms",
-    "AWS's emulator, or unzip",
+    "AWS's emulator, unzip, or the first said",
     "Lamella",
     "ratio of medians",
     "bar",

@@ -50,7 +50,7 @@ def find(proc: Path = Path("/proc/self")) -> Hierarchy:
     unified = mounts.get("")
     folder = unified and unified / own.get("", "/").lstrip("/")
     # Every group of version 2 but the topmost can be frozen, with or without a controller.
-    freezer = folder if folder and _writable(folder, having="cgroup.freeze") else None
+    freezer = folder if folder and _may_freeze(folder) else None
     found: dict[str, Path] = {}
     for name in CONTROLLERS:
         where = mounts.get(name)
@@ -87,6 +87,12 @@ def _mounts(text: str) -> dict[str, Path]:
                 if name in CONTROLLERS:
                     found[name] = Path(where)
     return found
+
+
+def _may_freeze(folder: Path) -> bool:
+    """Whether processes can be moved from ``folder`` to groups in it that can be frozen."""
+    movable = os.access(folder / "cgroup.procs", os.W_OK)
+    return movable and _writable(folder, having="cgroup.freeze")
 
 
 def _writable(folder: Path, having: str = "") -> bool:
