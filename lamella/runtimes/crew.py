@@ -50,8 +50,8 @@ while read -r order <&7; do
       echo "{RUNTIME} $status" >&8
     ) 7<&- 9>&- &
     runner=$! ;;
-  term) [ -z "$runner" ] || kill -TERM "$runner" ;;
-  kill) [ -z "$runner" ] || kill -USR1 "$runner" ;;
+  term) [ -z "$runner" ] || kill -TERM "$runner" 2>/dev/null ;;
+  kill) [ -z "$runner" ] || kill -USR1 "$runner" 2>/dev/null ;;
   esac
 done
 """

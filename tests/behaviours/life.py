@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from itertools import count
 
@@ -78,6 +79,7 @@ def end(bench: Bench) -> None:
     bench.cloud.configure(name, Environment={"Variables": {"MINE": "2"}})
     until(lambda: any("told to end" in line for line in bench.log(name)))
     until(lambda: any('"SHUTDOWN"' in line for line in bench.log(name)))
+    assert not [line for line in bench.log(name) if re.search("crew|Killed|Terminated", line)]
 
 
 @row(LOGS, "output", "what is printed, to the output and to the error, several lines at once")
