@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from lamella.errors import HostError
 from lamella.sandbox.cgroup import Groups
@@ -20,6 +21,7 @@ from lamella.sandbox.spawn import Box, Spawner
 SECONDS = 120.0
 MEBIBYTE = 1_048_576
 USR = Path("/usr")
+NOTHING: Mapping[str, Path] = MappingProxyType({})
 
 
 class BoxRunner:
@@ -33,8 +35,16 @@ class BoxRunner:
         self._running: set[Box] = set()
         self._aborted = False
 
-    def __call__(self, argv: Sequence[str], readable: Sequence[Path], writable: Path) -> None:
-        work = self._run(tuple(argv), readable, writable)
+    def __call__(
+        self,
+        argv: Sequence[str],
+        readable: Sequence[Path],
+        writable: Path,
+        shown: Mapping[str, Path] = NOTHING,
+    ) -> None:
+        """``shown`` are paths of the host that the command sees elsewhere, by where it does."""
+        binds = {**{str(path): path for path in readable}, **shown}
+        work = self._run(tuple(argv), binds, writable)
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def abort(self) -> None:
@@ -43,19 +53,19 @@ class BoxRunner:
         for box in self._running:
             box.kill()
 
-    async def _run(self, argv: tuple[str, ...], readable: Sequence[Path], writable: Path) -> None:
+    async def _run(self, argv: tuple[str, ...], binds: Mapping[str, Path], writable: Path) -> None:
         name = f"compile{next(self._numbers)}"
         cores = os.cpu_count() or 1
         # No small limit of processes: without control groups it counts all of the user's threads.
         limits = Limits(memory=1024 * MEBIBYTE, tmp=MEBIBYTE, cpus=cores)
         prefix = Path(argv[0]).parent.parent
-        own = [] if prefix == USR else [prefix]
+        own = {} if prefix == USR else {str(prefix): prefix}
         plan = BoxPlan(
             name=name,
             argv=argv,
             environment={"PATH": "/usr/bin:/bin"},
             limits=limits,
-            binds={str(path): path for path in (*own, *readable)},
+            binds={**own, **binds},
             writable={str(writable): writable},
             directory=str(writable),
         )

@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from lamella.invoke import report
 from lamella.invoke.callback import LIFE_SECONDS, Callback
+from lamella.invoke.java_client import JavaClient
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.mount import Stacks
 from lamella.layers.trees import Trees
@@ -37,7 +38,7 @@ LOG_DESCRIPTOR = "6"
 """Where a runtime writes the frames of its log: the first descriptor that a box is given."""
 OPT = "/opt"
 TASK = "/var/task"
-_LANGUAGE = re.compile(r"^(python|nodejs|ruby)")
+_LANGUAGE = re.compile(r"^(python|nodejs|ruby|java)")
 RUNTIME = "/var/runtime"
 
 
@@ -73,12 +74,14 @@ class Furnisher:
         stacks: Stacks,
         bytecode: BytecodeTrees,
         callback: Callback,
+        java: JavaClient,
     ) -> None:
         self._catalog = catalog
         self._trees = trees
         self._stacks = stacks
         self._bytecode = bytecode
         self._callback = callback
+        self._java = java
 
     def prepare(self, function: Function) -> None:
         """Make what ``function`` needs on this node. Raises RuntimeMissing, and what unpacking
@@ -151,7 +154,9 @@ class Furnisher:
         layers = [layer.digest for layer in function.layers]
         code = function.code.digest
         if interpreter.family is not Family.PYTHON:
-            return {OPT: self._stacks.lowerdirs(layers), TASK: (self._trees.ensure(code),)}
+            shown = {OPT: self._stacks.lowerdirs(layers), TASK: (self._trees.ensure(code),)}
+            is_java = interpreter.family is Family.JAVA
+            return {**shown, RUNTIME: (self._java.folder(interpreter),)} if is_java else shown
         compiled = self._bytecode.of(interpreter)
         return {
             OPT: self._stacks.lowerdirs(

@@ -3,8 +3,8 @@
 Owns finding interpreters and saying what is missing and how to get it. How one is started is
 `lamella.runtimes.start`'s; which were chosen by hand, `lamella.runtimes.pins`'.
 
-Rules. Python: a runtime runs on its own minor version and no other. Node.js and Ruby: on their
-own version where there is one, else on the nearest newer, else on the nearest; the interpreter's
+Rules. Python: a runtime runs on its own minor version and no other. Node.js, Ruby and Java:
+on their own version where there is one, else on the nearest newer, else on the nearest; the interpreter's
 `note` says so. ``provided.*`` needs nothing of the host.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lamella.errors import RuntimeMissing
 from lamella.runtimes.interpreter import Family, Interpreter, placed, prefix_of
+from lamella.runtimes.java import find as java
 from lamella.runtimes.ruby import find as ruby
 from lamella.runtimes.search import Places, ask, is_program, real_files
 
@@ -47,12 +48,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The interpreters of this host, by their version: Python's minor, Node.js's major, Ruby's
-    major and minor. Beside them, by runtime, those pinned by hand, and why a pin cannot be used."""
+    """The interpreters of this host, by their version: Python's minor, Node.js's and Java's major,
+    Ruby's major and minor. Beside them the javac that compiles for Java and, by runtime, those
+    pinned by hand, and why a pin cannot be used."""
 
     pythons: Mapping[int, Path] = field(default_factory=dict)
     nodes: Mapping[int, tuple[str, Path]] = field(default_factory=dict)
     rubies: ruby.Rubies = field(default_factory=dict)
+    javas: java.Javas = field(default_factory=dict)
+    javac: Path | None = None
     pinned: Mapping[str, Interpreter] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
 
@@ -79,7 +83,18 @@ class Catalog:
                 pinned[runtime] = identify(runtime, path)
             except RuntimeMissing as error:
                 broken[runtime] = f"{error} Unpin it with `lamella runtimes unpin {runtime}`."
-        return cls(_pythons(places), _nodes(places), ruby.rubies(places), pinned, broken)
+        javas = java.javas(places)
+        paths = [path for _, path in javas.values()]
+        javac = java.compiler([*paths, *(each.path for each in pinned.values() if each.path)])
+        return cls(
+            pythons=_pythons(places),
+            nodes=_nodes(places),
+            rubies=ruby.rubies(places),
+            javas=javas,
+            javac=javac,
+            pinned=pinned,
+            broken=broken,
+        )
 
     def find(self, runtime: str) -> Interpreter:
         """The interpreter for an AWS runtime name. Raises RuntimeMissing, which names the mend."""
@@ -89,7 +104,9 @@ class Catalog:
             # Another interpreter than the one that was asked for would be a surprise.
             raise RuntimeMissing(self.broken[runtime])
         if runtime in self.pinned:
-            return self.pinned[runtime]
+            found = self.pinned[runtime]
+            is_java = found.family is Family.JAVA
+            return java.with_compiler(found, self.javac) if is_java else found
         if match := _PYTHON.fullmatch(runtime):
             path = self.pythons.get(int(match[1]))
             if path is not None:
@@ -99,6 +116,8 @@ class Catalog:
             return _node(runtime, wanted, *self.nodes[nearest(wanted, self.nodes)])
         if (minor := ruby.wanted(runtime)) and self.rubies:
             return ruby.choose(runtime, minor, self.rubies)
+        if (major := java.wanted(runtime)) and self.javas:
+            return java.with_compiler(java.choose(runtime, major, self.javas), self.javac)
         raise RuntimeMissing(mend(runtime))
 
     def rows(self) -> tuple[Row, ...]:
@@ -106,7 +125,7 @@ class Catalog:
         names = [f"python3.{minor}" for minor in PYTHON_MINORS]
         names += [f"nodejs{major}.x" for major in NODE_MAJORS]
         names += [f"ruby{major}.{minor}" for major, minor in ruby.VERSIONS]
-        return tuple(self._row(name) for name in (*names, *PROVIDED))
+        return tuple(self._row(name) for name in (*names, *java.RUNTIMES, *PROVIDED))
 
     def _row(self, runtime: str) -> Row:
         try:
@@ -147,6 +166,9 @@ def _identified(runtime: str, path: Path) -> Interpreter | None:
     if minor := ruby.wanted(runtime):
         version = ruby.version_of(path)
         return ruby.interpreter(runtime, minor, version, path) if version else None
+    if major := java.wanted(runtime):
+        version = java.version_of(path)
+        return java.interpreter(runtime, major, version, path) if version else None
     return None
 
 
@@ -170,10 +192,12 @@ def mend(runtime: str) -> str:
         )
     if ruby.wanted(runtime):
         return ruby.mend(runtime)
+    if java.wanted(runtime):
+        return java.mend(runtime)
     if _FAMILIES.fullmatch(runtime):
         return (
             f"{runtime}: Lamella does not run this runtime. It runs python3.8 to python3.14, "
-            "Node.js, ruby3.2 and newer, provided.al2 and provided.al2023; a custom runtime may "
+            "Node.js, ruby3.2 and newer, java8.al2 and newer, provided.al2 and provided.al2023; a custom runtime may "
             "bring its own interpreter in a layer."
         )
     return f"{runtime}: AWS Lambda has no runtime of this name."

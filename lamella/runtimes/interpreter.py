@@ -17,6 +17,7 @@ class Family(StrEnum):
     PYTHON = "python"
     NODEJS = "nodejs"
     RUBY = "ruby"
+    JAVA = "java"
     PROVIDED = "provided"
 
 
@@ -28,7 +29,8 @@ class Interpreter:
     ``provided.*``. ``options`` come between the binary and the runtime's own file. ``binds`` are
     (path on the host, path in the box), to be mounted read-only; ``symlinks`` are (target, path
     in the box); ``hides`` are folders of the host that the box must show empty, because they hold
-    packages that are none of the function's.
+    packages that are none of the function's. ``compiler`` is what
+    compiles the runtime's client on the host, for a language that needs one.
     """
 
     runtime: str
@@ -40,6 +42,7 @@ class Interpreter:
     binds: tuple[tuple[Path, str], ...] = ()
     symlinks: tuple[tuple[str, str], ...] = ()
     hides: tuple[str, ...] = ()
+    compiler: Path | None = None
     note: str = ""
 
     @property

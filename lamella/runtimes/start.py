@@ -17,6 +17,7 @@ from pathlib import Path
 from lamella.model.function import Function
 from lamella.runtimes import nodejs, ruby
 from lamella.runtimes.interpreter import Family, Interpreter
+from lamella.runtimes.java.command import command as java_command
 from lamella.runtimes.ruby.find import api_version
 
 TASK = "/var/task"
@@ -85,13 +86,20 @@ def _argv(function: Function, interpreter: Interpreter, bootstrap: str) -> tuple
         given = user.get("NODE_OPTIONS", "")
         memory = function.memory_size
         options += nodejs.options(interpreter.runtime, interpreter.version, memory, given)
-    command = (interpreter.binary, *options, f"{RUNTIME}/{_FIRST[interpreter.family]}")
+    command = (interpreter.binary, *options, *_program(function, interpreter))
     wrapper = user.get(WRAPPER)
     if not wrapper:
         return command
     # By way of a shell, as AWS does: a wrapper that is not there is exit status 127, one that
     # may not be executed 126, and a script without an interpreter line runs.
     return ("/bin/sh", "-c", 'exec "$0" "$@"', wrapper, *command)
+
+
+def _program(function: Function, interpreter: Interpreter) -> tuple[str, ...]:
+    if interpreter.family is Family.JAVA:
+        user = function.environment or {}
+        return java_command(function.memory_size, interpreter.version, user)
+    return (f"{RUNTIME}/{_FIRST[interpreter.family]}",)
 
 
 def variables(function: Function, interpreter: Interpreter) -> dict[str, str]:

@@ -58,6 +58,7 @@ from lamella.invoke.environment import Environment, Ground
 from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.grants import Grants
+from lamella.invoke.java_client import JavaClient
 from lamella.invoke.memory import MemoryWatch
 from lamella.invoke.poller import Invoke
 from lamella.invoke.pool import Pool
@@ -185,7 +186,8 @@ class Server:
         catalog = await asyncio.to_thread(interpreters, folders.root)
         callback = Callback(sessions, settings.function_endpoint)
         doors = Doors()
-        furnisher = Furnisher(catalog, trees, stacks, bytecode, callback)
+        java = JavaClient(bytecode, runner)
+        furnisher = Furnisher(catalog, trees, stacks, bytecode, callback, java)
         ground = Ground(spawner, reserve, watch, frost, collecting, doors.open)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from lamella.functions.ready import UNNAMED_FAULT
 from lamella.functions.update import update_configuration
 from lamella.invoke.callback import Callback
 from lamella.invoke.furnish import Furnisher
+from lamella.invoke.java_client import JavaClient
 from lamella.invoke.resolve import Resolver
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.mount import Stacks
@@ -34,16 +35,23 @@ def at(tmp_path: Path) -> Iterator[Works]:
 
 @pytest.fixture
 def resolver(at: Works, tmp_path: Path) -> Resolver:
-    def run(argv: Sequence[str], readable: Sequence[Path], writable: Path) -> None:
+    def run(
+        argv: Sequence[str],
+        readable: Sequence[Path],
+        writable: Path,
+        shown: Mapping[str, Path] | None = None,
+    ) -> None:
         raise AssertionError("nothing is compiled for a custom runtime")
 
     trees = at.shelf.trees
+    bytecode = BytecodeTrees(tmp_path / "bytecode", run)
     furnisher = Furnisher(
         Catalog.discover({"PATH": ""}, tmp_path),
         trees,
         Stacks(trees, tmp_path / "stacks"),
-        BytecodeTrees(tmp_path / "bytecode", run),
+        bytecode,
         Callback(Sessions(b"k" * 32, time.time)),
+        JavaClient(bytecode, run),
     )
     return Resolver(at.shelf.records, at.shelf.collecting, at.shop.readying, furnisher)
 
@@ -75,8 +83,8 @@ def test_a_version_that_failed_is_refused_in_aws_words(at: Works, resolver: Reso
 
 
 def test_an_interpreter_that_is_missing_is_named(at: Works, resolver: Resolver) -> None:
-    at.create(Runtime="java21")
-    with pytest.raises(InvalidRuntime, match="java21"):
+    at.create(Runtime="dotnet8")
+    with pytest.raises(InvalidRuntime, match="dotnet8"):
         resolver(*FN, None)
 
 

@@ -18,6 +18,7 @@ from lamella.errors import RuntimeMissing
 from lamella.model.invocation import Event, Reply
 from lamella.runtime_api.server import RuntimeApi
 from lamella.runtimes.catalog import Catalog
+from tests.unit.runtimes.jvm import Built, Jvm
 from tests.unit.runtimes.node import Node, Play, Task
 
 COMMON = {
@@ -42,9 +43,9 @@ class Running:
     count: int = 0
     output: str = field(default="", init=False)
 
-    async def invoke(self, payload: bytes, **more: Any) -> Reply:
+    def event(self, payload: bytes, **more: Any) -> Event:
         self.count += 1
-        event = Event(
+        return Event(
             request_id=f"00000000-0000-4000-8000-{self.count:012d}",
             payload=payload,
             deadline_ms=int(time.time() * 1000) + 10_000,
@@ -52,7 +53,9 @@ class Running:
             trace_id=f"Root=1-0-{self.count}",
             **more,
         )
-        return await asyncio.wait_for(self.api.invoke(event), 15)
+
+    async def invoke(self, payload: bytes, **more: Any) -> Reply:
+        return await asyncio.wait_for(self.api.invoke(self.event(payload, **more)), 15)
 
     async def init(self) -> Reply | None:
         return await asyncio.wait_for(self.api.initialised(), 15)
@@ -138,3 +141,13 @@ def node(run: Play, task: Task, catalog: Catalog) -> Node:
         pytest.skip(str(missing))
     assert path is not None
     return Node(run, task, path)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built(tmp_path_factory.mktemp("java"))
+
+
+@pytest.fixture
+def jvm(run: Play, built: Built, tmp_path: Path) -> Jvm:
+    return Jvm(run, built, tmp_path)

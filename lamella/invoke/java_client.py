@@ -1,0 +1,128 @@
+"""Java's ``/var/runtime`` on this node: the client's sources, compiled once by a JDK of the host.
+
+Beside the jar goes an archive of the classes that it starts with, where the Java can make one: a
+JVM maps it in place of reading them. Both steps run in boxes; the archive is made where a box
+shows the jar, as it holds for that path alone. Which Javas there are is left to
+`lamella.runtimes.java.find`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from lamella.errors import HostError
+from lamella.layers.bytecode import BytecodeTrees
+from lamella.runtimes.interpreter import Interpreter
+from lamella.runtimes.java import SOURCES
+from lamella.runtimes.java.command import ARCHIVE, ARCHIVES_SINCE, COMMON, JAR, RUNTIME
+from lamella.runtimes.java.find import OLDEST, major_of, version_of
+
+REHEARSAL = "lamella.runtime.Rehearsal"
+_DATE = (2000, 1, 1, 0, 0, 0)
+_CLASSES = "classes"
+
+
+class Runner(Protocol):
+    """Runs a command in a box, which sees the host's paths ``readable`` and ``writable`` under
+    their own names and those of ``shown`` under others."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        readable: Sequence[Path],
+        writable: Path,
+        shown: Mapping[str, Path] = ...,
+    ) -> None: ...
+
+
+class JavaClient:
+    """Makes the folder for each Java when it is first needed, among the node's bytecode."""
+
+    def __init__(self, bytecode: BytecodeTrees, run: Runner) -> None:
+        self._bytecode = bytecode
+        self._run = run
+
+    def folder(self, interpreter: Interpreter) -> Path:
+        """The folder for a Java. Raises HostError if its javac makes no classes."""
+        return self._bytecode.made(key(interpreter), lambda folder: self._fill(interpreter, folder))
+
+    def _fill(self, interpreter: Interpreter, folder: Path) -> None:
+        with TemporaryDirectory(prefix=".compile-", dir=folder) as temporary:
+            # The process may run as a user of its own, who must get through the folder above.
+            Path(temporary).chmod(0o711)
+            work = Path(temporary, "work")
+            (work / _CLASSES).mkdir(parents=True)
+            for each in (work, work / _CLASSES):
+                each.chmod(0o777)
+            self._compile(interpreter, work)
+            pack(work / _CLASSES, folder / JAR)
+            if major_of(interpreter.version) >= ARCHIVES_SINCE:
+                self._rehearse(interpreter, folder / JAR, work)
+                keep(work / ARCHIVE, folder / ARCHIVE)
+
+    def _compile(self, interpreter: Interpreter, work: Path) -> None:
+        javac = interpreter.compiler
+        if javac is None:
+            raise HostError("There is no javac to compile the client for Java with.")
+        argv = (
+            str(javac),
+            *target(version_of(javac) or ""),
+            "-encoding",
+            "UTF-8",
+            "-J-Xmx256m",
+            "-g",
+            "-nowarn",
+        )
+        files = [str(path) for path in sources()]
+        self._run([*argv, "-d", str(work / _CLASSES), *files], (SOURCES,), work)
+        if not any((work / _CLASSES).rglob("Main.class")):
+            raise HostError(f"{javac} has not compiled Lamella's client for Java.")
+
+    def _rehearse(self, interpreter: Interpreter, jar: Path, work: Path) -> None:
+        """Have an archive written. One that is not there costs time at starts, and nothing else."""
+        archive = f"-XX:ArchiveClassesAtExit={work / ARCHIVE}"
+        argv = (str(interpreter.path), "-Xmx128m", *COMMON, archive)
+        place = f"{RUNTIME}/{JAR}"
+        self._run([*argv, "-cp", place, REHEARSAL], (), work, {place: jar})
+
+
+def sources() -> list[Path]:
+    return sorted(SOURCES.rglob("*.java"))
+
+
+def key(interpreter: Interpreter) -> str:
+    """The folder's name: another for other sources, another compiler or another Java."""
+    digest = hashlib.sha256()
+    for path in sources():
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for part in (interpreter.path, interpreter.version, interpreter.compiler):
+        digest.update(f"{part}\0".encode())
+    return f"java-{digest.hexdigest()[:32]}"
+
+
+def target(version: str) -> tuple[str, ...]:
+    """What makes a javac of ``version`` write classes that every Java from 8 on loads."""
+    if major_of(version) == OLDEST:
+        return ("-source", "8", "-target", "8")
+    return ("--release", str(OLDEST))
+
+
+def pack(classes: Path, jar: Path) -> None:
+    """Put a folder's class files into a jar, the same bytes for the same classes."""
+    with zipfile.ZipFile(jar, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(classes.rglob("*.class")):
+            name = path.relative_to(classes).as_posix()
+            archive.writestr(zipfile.ZipInfo(name, _DATE), path.read_bytes())
+    jar.chmod(0o644)
+
+
+def keep(made: Path, at: Path) -> None:
+    """Take over what a box wrote, if it is a file."""
+    if made.is_file() and not made.is_symlink():
+        at.write_bytes(made.read_bytes())
+        at.chmod(0o644)
