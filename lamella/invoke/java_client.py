@@ -25,6 +25,11 @@ from lamella.runtimes.java.find import OLDEST, major_of, version_of
 REHEARSAL = "lamella.runtime.Rehearsal"
 _DATE = (2000, 1, 1, 0, 0, 0)
 _CLASSES = "classes"
+_MANIFEST = (
+    "Manifest-Version: 1.0\r\nMain-Class: lamella.runtime.Main\r\n"
+    # For the descriptor of log records, which Java makes of no number otherwise.
+    "Add-Opens: java.base/java.io\r\n\r\n"
+)
 
 
 class Runner(Protocol):
@@ -115,6 +120,7 @@ def target(version: str) -> tuple[str, ...]:
 def pack(classes: Path, jar: Path) -> None:
     """Put a folder's class files into a jar, the same bytes for the same classes."""
     with zipfile.ZipFile(jar, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo("META-INF/MANIFEST.MF", _DATE), _MANIFEST)
         for path in sorted(classes.rglob("*.class")):
             name = path.relative_to(classes).as_posix()
             archive.writestr(zipfile.ZipInfo(name, _DATE), path.read_bytes())

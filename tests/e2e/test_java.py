@@ -99,7 +99,7 @@ def test_an_error_and_its_report(java: Java) -> None:
     assert invoked.error == "Unhandled"
     assert list(invoked.payload) == ["errorMessage", "errorType", "stackTrace", "cause"]
     assert invoked.payload["errorType"] == "java.lang.IllegalStateException"
-    assert "x: java.lang.IllegalStateException\rjava.lang.IllegalStateException" in invoked.log
+    assert "x: java.lang.IllegalStateException\njava.lang.IllegalStateException" in invoked.log
     assert java.cloud.result(name, "7") == "7"
 
 
@@ -134,7 +134,7 @@ def test_six_megabytes(java: Java) -> None:
 
 
 def test_json_logs(java: Java) -> None:
-    logging = {"LogFormat": "JSON", "ApplicationLogLevel": "WARN"}
+    logging = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO"}
     log = java.cloud.invoke(java.function("Told::says", LoggingConfig=logging), "").log
     assert "printed ä🧀\n" in log
     assert re.search(

@@ -1,4 +1,4 @@
-"""The command line of a Java function: what the JVM is told, and which class runs.
+"""The command line of a Java function: what the JVM is told, and which jar runs.
 
 Heap and collector are as on AWS: the heap follows the function's memory, one thread collects,
 only the quick compiler compiles. What a function asks for in ``JAVA_TOOL_OPTIONS`` wins: an option
@@ -14,7 +14,6 @@ from collections.abc import Mapping
 
 from lamella.runtimes.java.find import major_of
 
-MAIN = "lamella.runtime.Main"
 JAR = "lamella.jar"
 ARCHIVE = "lamella.jsa"
 RUNTIME = "/var/runtime"
@@ -49,11 +48,11 @@ _SAME = {
 def command(memory_mb: int, version: str, environment: Mapping[str, str]) -> tuple[str, ...]:
     """What follows the program: ``memory_mb`` of the function, the Java's ``version``.
 
-    The class comes last, so that a wrapper can put options of the JVM before it.
+    The jar comes last, so that a wrapper can put options of the JVM before it.
     """
     own = " ".join(environment.get(name, "") for name in OPTIONS)
     kept = (option for option in _options(memory_mb, version) if not _is_told(option, own))
-    return (*kept, "-cp", f"{RUNTIME}/{JAR}", MAIN)
+    return (*kept, "-jar", f"{RUNTIME}/{JAR}")
 
 
 def _options(memory_mb: int, version: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 
 from lamella.invoke.java_client import pack, sources, target
 from lamella.model.invocation import Reply
-from lamella.runtimes.java.command import COMMON, MAIN
+from lamella.runtimes.java.command import COMMON
 from lamella.runtimes.java.find import version_of
 from tests import javas
 from tests.unit.runtimes.node import Play
@@ -53,7 +53,7 @@ class Jvm:
         }
         layers = f"-Dlamella.layers={self._folder / 'opt'}"
         argv = [str(self._built.java), "-Xmx256m", *COMMON, layers]
-        return self._run([*argv, "-cp", str(self._built.jar), MAIN], variables, scenario)
+        return self._run([*argv, "-jar", str(self._built.jar)], variables, scenario)
 
     def replies(
         self, handler: str, *payloads: bytes, task: Path | None = None, **env: str

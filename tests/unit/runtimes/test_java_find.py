@@ -113,9 +113,8 @@ def test_the_command_line() -> None:
         "-XX:SharedArchiveFile=/var/runtime/lamella.jsa",
         "-Xshare:auto",
         "-Xlog:cds*=off",
-        "-cp",
+        "-jar",
         "/var/runtime/lamella.jar",
-        "lamella.runtime.Main",
     )
     assert not [each for each in command(512, "1.8.0_1", {}) if "Archive" in each or "log" in each]
     assert [heap_mb(each) for each in (128, 256, 1024, 10_240)] == [64, 192, 870, 8704]
@@ -136,7 +135,7 @@ def test_a_functions_own_options_take_the_place_of_ours(own: str, gone: str) -> 
     assert gone.startswith("-Xmx") or gone in command(640, "21", {})
     made = command(640, "21", {"JAVA_TOOL_OPTIONS": own})
     assert not [each for each in made if each.startswith(gone.split("=")[0].rstrip("0123456789m"))]
-    assert made[-1] == "lamella.runtime.Main"
+    assert made[-2:] == ("-jar", "/var/runtime/lamella.jar")
 
 
 def test_a_client_is_another_for_another_java() -> None:
@@ -159,7 +158,7 @@ def test_jars_of_the_same_classes_are_the_same(tmp_path: Path) -> None:
         (tmp_path / "classes" / name).write_bytes(b"x")
     pack(tmp_path / "classes", tmp_path / "one.jar")
     pack(tmp_path / "classes", tmp_path / "two.jar")
-    assert zipfile.ZipFile(tmp_path / "one.jar").namelist() == ["a/A.class", "b/B.class"]
+    assert zipfile.ZipFile(tmp_path / "one.jar").namelist()[1:] == ["a/A.class", "b/B.class"]
     assert (tmp_path / "one.jar").read_bytes() == (tmp_path / "two.jar").read_bytes()
 
 

@@ -1,31 +1,49 @@
 package lamella.runtime;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.Constructor;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.text.SimpleDateFormat;
 import java.util.Arrays;
 import java.util.Date;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.TimeZone;
 
 /**
- * LambdaLogger's records, in AWS's formats. One record is one line: line feeds within it are carriage
- * returns.
+ * LambdaLogger's records, in AWS's formats.
+ *
+ * <p>Records go as frames to the descriptor that _LAMBDA_TELEMETRY_LOG_FD names, so that one of several
+ * lines stays one; without it to the standard output, a line each: line feeds are carriage returns.
  */
 final class Logs {
     static final String UNDEFINED = "UNDEFINED";
     private static final List<String> LEVELS =
             Arrays.asList("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL");
 
+    private static final int FRAME = 0xa55a0000;
+    private static final int JSON_FORM = 2;
+    private static final int TEXT_FORM = 3;
+    private static final int HEADER_BYTES = 16;
+
     private final PrintStream out;
+    private OutputStream frames;
     private final boolean isJson;
     private final int least;
     /** The invocation that records belong to; null during initialisation. */
     String requestId;
 
-    Logs(PrintStream out, String format, String level) {
+    Logs(PrintStream out, Map<String, String> environ) {
         this.out = out;
+        String format = environ.get("AWS_LAMBDA_LOG_FORMAT");
+        String level = environ.get("AWS_LAMBDA_LOG_LEVEL");
+        frames = opened(environ.get("_LAMBDA_TELEMETRY_LOG_FD"));
         isJson = "JSON".equalsIgnoreCase(format);
         least = level == null ? -1 : LEVELS.indexOf(level.toUpperCase(Locale.ROOT));
     }
@@ -36,16 +54,16 @@ final class Logs {
         }
         String text = message == null ? "null" : message;
         if (isJson) {
-            line(record(text, level));
+            tell(record(text, level), level, JSON_FORM);
         } else {
-            line(level.equals(UNDEFINED) ? text : "[" + level + "] " + text);
+            tell(level.equals(UNDEFINED) ? text : "[" + level + "] " + text, level, TEXT_FORM);
         }
     }
 
     /** Bytes have no format. */
     void log(byte[] message, String level) {
         if (message != null && isSeen(level)) {
-            line(new String(message, StandardCharsets.UTF_8));
+            tell(new String(message, StandardCharsets.UTF_8), level, TEXT_FORM);
         }
     }
 
@@ -57,10 +75,40 @@ final class Logs {
         return level.equals(UNDEFINED) || LEVELS.indexOf(level) >= least;
     }
 
-    private void line(String text) {
+    private synchronized void tell(String text, String level, int form) {
         String trimmed = text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
+        if (frames != null) {
+            try {
+                frames.write(frame(trimmed, level, form));
+                return;
+            } catch (IOException closed) {
+                // A wrapper has closed it.
+                frames = null;
+            }
+        }
         out.println(trimmed.replace('\n', '\r'));
         out.flush();
+    }
+
+    private static byte[] frame(String text, String level, int form) {
+        byte[] message = (text + "\n").getBytes(StandardCharsets.UTF_8);
+        ByteBuffer frame = ByteBuffer.allocate(HEADER_BYTES + message.length);
+        frame.putInt(FRAME | LEVELS.indexOf(level) + 1 << 2 | form);
+        frame.putInt(message.length);
+        frame.putLong(System.currentTimeMillis() * 1000);
+        return frame.put(message).array();
+    }
+
+    /** The stream to a descriptor; null where none is named. */
+    private static OutputStream opened(String name) {
+        try {
+            Constructor<FileDescriptor> make = FileDescriptor.class.getDeclaredConstructor(int.class);
+            // The jar's manifest opens its package.
+            make.setAccessible(true);
+            return name == null ? null : new FileOutputStream(make.newInstance(Integer.parseInt(name)));
+        } catch (ReflectiveOperationException | RuntimeException refused) {
+            return null;
+        }
     }
 
     private String record(String message, String level) {

@@ -45,7 +45,7 @@ public final class Main {
         PrintStream out = stream(FileDescriptor.out);
         System.setOut(out);
         System.setErr(stream(FileDescriptor.err));
-        Logs logs = new Logs(out, environ.get("AWS_LAMBDA_LOG_FORMAT"), environ.get("AWS_LAMBDA_LOG_LEVEL"));
+        Logs logs = new Logs(out, environ);
         Client client = new Client(environ.get("AWS_LAMBDA_RUNTIME_API"));
         new Main(client, logs, environ).run();
     }
