@@ -82,6 +82,23 @@ def test_many_that_are_frozen_answer_one_after_the_other(own: Server, freezing: 
         assert group in groups(own)  # the same environment
 
 
+def test_what_is_provisioned_is_frozen_before_its_first_invocation(
+    own: Server, freezing: Cloud
+) -> None:
+    code = "import os\ndef handler(event, context):\n    return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']\n"
+    name = freezing.function(code)
+    version = freezing.client.publish_version(FunctionName=name)["Version"]
+    before = set(environments(own))
+    freezing.client.put_provisioned_concurrency_config(
+        FunctionName=name, Qualifier=version, ProvisionedConcurrentExecutions=1
+    )
+    until(lambda: set(frozen(own)) - before)
+    (group,) = set(frozen(own)) - before
+    invoked = freezing.invoke(name, Qualifier=version)
+    assert invoked.payload == "provisioned-concurrency"
+    until(lambda: group in frozen(own))  # it is kept
+
+
 def test_an_update_ends_a_frozen_environment(own: Server, freezing: Cloud) -> None:
     name = freezing.function(IDLE, layers=[beating_extension(freezing)])
     group = frozen_by(freezing, own, name)
