@@ -113,6 +113,15 @@ class Jvm:
         folder = javas.compile_java(found, self._folder / "records", release=16)
         return self.answer(handler, payload, folder)
 
+    def with_services(self, serializers: Iterable[str]) -> Path:
+        """A function's folder that names serializers of its own."""
+        task = self._folder / "task"
+        shutil.copytree(self._built.task, task)
+        name = "com.amazonaws.services.lambda.runtime.CustomPojoSerializer"
+        (task / "META-INF" / "services").mkdir(parents=True)
+        (task / "META-INF" / "services" / name).write_text("\n".join(serializers))
+        return task
+
     def class_path(self, places: Iterable[str]) -> Any:
         """What a function finds of one name, in order: in its own folder and in these jars."""
         task = self._folder / "task"

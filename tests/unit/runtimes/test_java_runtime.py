@@ -194,6 +194,23 @@ def test_json_logs_have_a_level(jvm: Jvm) -> None:
     ]
 
 
+def test_log4j_knows_the_request(jvm: Jvm) -> None:
+    replies = jvm.replies("example.Told::log4j", b'""', b'""')
+    assert [json.loads(reply.payload) for reply in replies] == [None, R1[:-1] + "2"]
+
+
+def test_a_serializer_of_a_functions_own(jvm: Jvm) -> None:
+    handler = "example.Methods::text"
+    task = jvm.with_services(["example.Shouting"])
+    assert jvm.answer(handler, b"no json", task) == "NO JSON AS JAVA.LANG.STRING!"
+
+
+def test_two_serializers_are_too_many(jvm: Jvm) -> None:
+    task = jvm.with_services(["example.Shouting", "example.Shouting$Second"])
+    (reply,) = jvm.replies("example.Methods::text", b'""', task=task)
+    assert b"Too many serializers provided inside the META-INF/services folder" in reply.payload
+
+
 def test_an_interrupted_thread_serves_on(jvm: Jvm) -> None:
     replies = jvm.replies("example.Failing::interrupts", b"{}", b"{}")
     assert [reply.payload for reply in replies] == [b"null", b"null"]

@@ -5,11 +5,13 @@ import com.amazonaws.services.lambda.runtime.CognitoIdentity;
 import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.LambdaLogger;
 import com.amazonaws.services.lambda.runtime.LambdaRuntime;
+import com.amazonaws.services.lambda.runtime.LambdaRuntimeInternal;
 import com.amazonaws.services.lambda.runtime.events.SQSEvent;
 import com.amazonaws.services.lambda.runtime.logging.LogLevel;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.apache.logging.log4j.ThreadContext;
 
 /** What a handler is told, and what it says. */
 public class Told {
@@ -49,6 +51,11 @@ public class Told {
         logger.log("hidden", LogLevel.DEBUG);
         logger.log("a \"warning\"", LogLevel.WARN);
         LambdaRuntime.getLogger().log("of the runtime\n");
+    }
+
+    public String log4j(String input) {
+        LambdaRuntimeInternal.setUseLog4jAppender(true);
+        return ThreadContext.get("AWSRequestId");
     }
 
     public String queue(SQSEvent event) {

@@ -19,6 +19,10 @@ final class Contexts {
 
     private final Logs logs;
     private final Map<String, String> environ;
+    /** Says whether the function logs by log4j's appender for Lambda; null where that is absent. */
+    private Method logsByLog4j;
+
+    private ClassLoader loader;
 
     Contexts(Logs logs, Map<String, String> environ) {
         this.logs = logs;
@@ -176,14 +180,31 @@ final class Contexts {
     }
 
     /** Have `LambdaRuntime.getLogger()` of the function's own aws-lambda-java-core log here. */
-    void install(ClassLoader loader) {
+    void install(ClassLoader functions) {
+        loader = functions;
         try {
             Field logger = Class.forName(PACKAGE + "LambdaRuntime", true, loader).getDeclaredField("logger");
             logger.setAccessible(true);
             logger.set(null, proxy(logger.getType(), new LoggerAnswers(logs)));
+            Class<?> internal = Class.forName(PACKAGE + "LambdaRuntimeInternal", true, loader);
+            logsByLog4j = internal.getMethod("getUseLog4jAppender");
         } catch (ReflectiveOperationException | LinkageError absent) {
             // Then nobody asks it for a logger.
             return;
+        }
+    }
+
+    /** Let log4j's patterns know the request as `%X{AWSRequestId}`, as AWS's runtime does. */
+    void begin(String requestId) {
+        logs.requestId = requestId;
+        try {
+            if (logsByLog4j != null && (Boolean) logsByLog4j.invoke(null)) {
+                Class.forName("org.apache.logging.log4j.ThreadContext", true, loader)
+                        .getMethod("put", String.class, String.class)
+                        .invoke(null, "AWSRequestId", requestId);
+            }
+        } catch (ReflectiveOperationException | LinkageError absent) {
+            logsByLog4j = null;
         }
     }
 }

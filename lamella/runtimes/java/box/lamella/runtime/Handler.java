@@ -18,8 +18,17 @@ class Handler {
     /** What the input becomes and the output was; null where there is none. */
     private final Shape input;
     private final Shape output;
+    /** What reads and writes JSON in place of this client; null for nothing. */
+    private final CustomSerializer custom;
 
-    Handler(Object instance, Method method, Shape input, Shape output, Contexts contexts) {
+    Handler(
+            Object instance,
+            Method method,
+            Shape input,
+            Shape output,
+            Contexts contexts,
+            CustomSerializer custom) {
+        this.custom = custom;
         this.instance = instance;
         this.method = method;
         this.input = input;
@@ -58,7 +67,9 @@ class Handler {
 
     private Object parsed(byte[] body) {
         try {
-            return Reader.read(input, Json.read(new String(body, StandardCharsets.UTF_8)));
+            return custom != null
+                    ? custom.read(input, body)
+                    : Reader.read(input, Json.read(new String(body, StandardCharsets.UTF_8)));
         } catch (java.io.IOException wrong) {
             throw new RuntimeException(
                     "An error occurred during JSON parsing", new java.io.UncheckedIOException(wrong));
@@ -67,8 +78,11 @@ class Handler {
         }
     }
 
-    private static byte[] serialised(Object result) {
+    private byte[] serialised(Object result) {
         try {
+            if (custom != null) {
+                return custom.write(output, result);
+            }
             StringBuilder out = new StringBuilder();
             Writer.write(out, result);
             return out.toString().getBytes(StandardCharsets.UTF_8);

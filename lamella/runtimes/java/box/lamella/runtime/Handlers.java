@@ -25,10 +25,13 @@ final class Handlers {
 
     private final ClassLoader loader;
     private final Contexts contexts;
+    private final CustomSerializer custom;
 
+    /** Raises Fault for a serializer of the function's own that cannot be used. */
     Handlers(ClassLoader loader, Contexts contexts) {
         this.loader = loader;
         this.contexts = contexts;
+        custom = CustomSerializer.of(loader);
     }
 
     static boolean isContext(Class<?> type) {
@@ -70,7 +73,7 @@ final class Handlers {
     private Handler implemented(Class<?> type) {
         Class<?> stream = ancestor(type, STREAM);
         if (stream != null) {
-            return new Handler(instance(type), theOnly(stream), null, null, contexts);
+            return new Handler(instance(type), theOnly(stream), null, null, contexts, custom);
         }
         Class<?> request = ancestor(type, REQUEST);
         if (request == null) {
@@ -86,7 +89,7 @@ final class Handlers {
                             "Class " + type.getName()
                                     + " does not implement RequestHandler with concrete type parameters"));
         }
-        return new Handler(instance(type), theOnly(request), input, given(output), contexts);
+        return new Handler(instance(type), theOnly(request), input, given(output), contexts, custom);
     }
 
     /** The interface of this name that `type` has; null if it has none. */
@@ -140,7 +143,7 @@ final class Handlers {
         boolean isStream = input != null && input.raw == InputStream.class;
         Shape output = isStream ? null : given(shape.member(method.getGenericReturnType()));
         Bean.open(method);
-        return new Handler(instance, method, input, output, contexts);
+        return new Handler(instance, method, input, output, contexts, custom);
     }
 
     /** What a result is, null for none. */

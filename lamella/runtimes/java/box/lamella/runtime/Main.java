@@ -75,14 +75,14 @@ public final class Main {
         }
         Invocation invocation = client.next();
         while (true) {
-            invocation = serve(handler, unusable, invocation);
+            invocation = serve(contexts, handler, unusable, invocation);
         }
     }
 
     /** Answer one invocation and ask for the next. */
-    private Invocation serve(Handler handler, Failure unusable, Invocation invocation) throws IOException {
+    private Invocation serve(Contexts contexts, Handler handler, Failure unusable, Invocation invocation) throws IOException {
         String id = invocation.requestId();
-        logs.requestId = id;
+        contexts.begin(id);
         String trace = invocation.header("lambda-runtime-trace-id");
         if (trace == null) {
             System.clearProperty(TRACE_HEADER);

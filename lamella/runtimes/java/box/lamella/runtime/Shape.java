@@ -17,7 +17,9 @@ final class Shape {
     static final Shape OBJECT = of(Object.class);
 
     final Class<?> raw;
-    private final Type type;
+    /** The type as it is declared, variables and all. */
+    final Type type;
+
     private final Map<TypeVariable<?>, Shape> outside;
     /** Filled in when it is first asked for: a type may be an argument of its own ancestor. */
     private Map<TypeVariable<?>, Shape> meanings;
