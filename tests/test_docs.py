@@ -18,6 +18,7 @@ from typer.main import get_command
 
 from lamella.cli.main import app
 from lamella.config import SETTINGS
+from scripts import lifecycle_page
 from scripts.settings_table import PAGE, with_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,6 +159,11 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 
 def test_the_table_of_settings_is_as_the_settings_are() -> None:
     assert with_table(PAGE.read_text()) == PAGE.read_text()
+
+
+def test_the_lives_are_drawn_as_their_tables_are() -> None:
+    page = lifecycle_page.PAGE.read_text()
+    assert lifecycle_page.with_lives(page) == page
 
 
 def test_serve_has_a_flag_for_every_setting_and_no_other() -> None:

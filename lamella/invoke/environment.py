@@ -410,17 +410,22 @@ class Environment(Watched):
 
         Whatever of it fails, the rest is given back.
         """
-        if self.state is EnvironmentState.ENDED:
+        if self.state in (EnvironmentState.SHUTDOWN, EnvironmentState.ENDED):
             return
-        self.state = EnvironmentState.ENDED
+        self._go(EnvironmentEvent.STOP)
         self._ground.watch.discard(self)
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._exited)
             stack.push_async_callback(asyncio.to_thread, self._ground.holding.release, self._held)
             stack.callback(self._journal.close)
             if self._group is not None:
                 stack.push_async_callback(self._ground.reserve.leave, self._group)
             stack.push_async_callback(self._leave_room)
             await self._end_box(Reason.SPINDOWN)
+
+    def _exited(self) -> None:
+        if self.state is EnvironmentState.SHUTDOWN:  # and not one that was never started
+            self._go(EnvironmentEvent.EXITED)
 
     async def _leave_room(self) -> None:
         with contextlib.suppress(SandboxFailed):

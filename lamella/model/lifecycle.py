@@ -126,8 +126,8 @@ EXTENSION: Mapping[tuple[ExtensionState, ExtensionEvent], ExtensionState] = {
     (ExtensionState.EXIT_ERROR, ExtensionEvent.EXIT): ExtensionState.EXITED,
 }
 
-# An invocation may come while INIT still runs (init is then part of it), and a failed
-# environment starts anew with its /tmp kept: that is AWS's reset.
+# A failed environment starts anew with its /tmp kept, as part of the next invocation: that is
+# AWS's reset, and also what follows an INIT that took too long.
 ENVIRONMENT: Mapping[tuple[EnvironmentState, EnvironmentEvent], EnvironmentState] = {
     (EnvironmentState.NEW, EnvironmentEvent.START): EnvironmentState.INIT,
     (EnvironmentState.NEW, EnvironmentEvent.STOP): EnvironmentState.ENDED,
