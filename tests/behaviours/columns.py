@@ -9,13 +9,14 @@ from lamella.errors import RuntimeMissing
 from lamella.runtimes.catalog import Catalog
 from lamella.runtimes.interpreter import Interpreter
 from tests.behaviours import custom
+from tests.behaviours.java import Java
 from tests.behaviours.language import Column, Language
 from tests.behaviours.nodejs import NodeJs
 from tests.behaviours.python import Python
 from tests.behaviours.ruby import Ruby
 
 MANAGED: Mapping[str, Language] = MappingProxyType(
-    {"python": Python(), "nodejs": NodeJs(), "ruby": Ruby()}
+    {"python": Python(), "nodejs": NodeJs(), "ruby": Ruby(), "java": Java()}
 )
 CUSTOM = (
     custom.Custom("C", custom.c, "gcc"),
