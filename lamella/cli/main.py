@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lamella
-from lamella.cli import demo, doctor, keys, layer, orgs, output, runtimes, serve
+from lamella.cli import demo, doctor, function, keys, layer, orgs, output, runtimes, serve
 
 app = typer.Typer(
     name="lamella",
@@ -26,6 +26,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(layer.app, name="layer")
+app.add_typer(function.app, name="function")
 app.add_typer(keys.app, name="keys")
 app.add_typer(orgs.app, name="orgs")
 app.add_typer(runtimes.app, name="runtimes")

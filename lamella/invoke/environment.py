@@ -17,6 +17,7 @@ from typing import Protocol
 from lamella.errors import SandboxFailed
 from lamella.functions.ready import digests
 from lamella.invoke import report
+from lamella.invoke.failing import Failed, Failing
 from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnished
 from lamella.invoke.happenings import Done
@@ -57,6 +58,7 @@ class Ground:
     watch: MemoryWatch
     frost: Frost
     holding: Holding
+    failing: Failing
     open_door: OpenDoor
 
 
@@ -209,6 +211,8 @@ class Environment(Watched):
             status = _status(reply)
             if reply is None:
                 reply, status = await self._run(call, until)
+        if reply.error_type is not None:
+            self._failed(call, reply)
         if self.state is EnvironmentState.FINISHING:
             self._journal.drain()
             self._unfinished = Unfinished(call, started, until, reply.error_type)
@@ -256,10 +260,23 @@ class Environment(Watched):
             self._go(EnvironmentEvent.FAULT)
             request_id = unfinished.call.request_id
             self._explain(session, request_id)
-            error_type = session.failure(request_id).error_type if in_time else None
+            if in_time:
+                failure = session.failure(request_id)
+                error_type = failure.error_type
+                self._failed(unfinished.call, failure)
+            else:
+                error_type = None
             await self._end_box(Reason.FAILURE if in_time else Reason.TIMEOUT)
         self._conclude(unfinished.call, unfinished.started, status, error_type)
         self._journal.forget_tail()
+
+    def _failed(self, call: Call, reply: Reply) -> None:
+        """Have an error looked into, later."""
+        self._journal.drain()
+        journal, tail = self._journal, self._journal.tail()
+        self._ground.failing.add(
+            Failed(self.function, call.function_arn, call.request_id, reply, tail, journal.blame)
+        )
 
     def _explain(self, session: Session, request_id: str) -> None:
         """The log's line about a session that broke."""

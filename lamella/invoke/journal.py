@@ -167,6 +167,12 @@ class Journal:
         """A line of the server's own words, whatever the format."""
         self._output.say(line)
 
+    def blame(self, line: str, record: happenings.Record) -> None:
+        """Say where an error came from, in the log's format; also when all processes are gone."""
+        if self._is_json:
+            line = written("lamella.layerError", record).decode() + "\n"
+        self._output.note(line)
+
     @property
     def _is_traced(self) -> bool:
         return self.function.tracing_mode == "Active"

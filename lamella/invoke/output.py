@@ -76,6 +76,11 @@ class Output:
         self._emit(self._cutter.line())
         self._keep(_now_ms(), message)
 
+    def note(self, message: str) -> None:
+        """Add a line to the log alone: it is about an invocation that is over."""
+        self._last_ms = max(self._last_ms, _now_ms())
+        self._stream.append(self._last_ms, message)
+
     def end_process(self) -> None:
         """Whoever wrote is gone: what has begun is over."""
         self.drain()

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     RUNTIME_MANAGEMENT = "runtime-management"  # function, qualifier
     RECURSION = "recursion"  # function, ""
     SCALING = "scaling"  # function, qualifier
+    FAILURES = "failures"  # function, ""
     FUNCTION_SIGNING = "function-code-signing"  # function, ""
     CODE_SIGNING = "code-signing-config"  # id, ""
     EVENT_SOURCE = "event-source-mapping"  # uuid, ""; handle: the uuid
@@ -50,6 +51,7 @@ OF_FUNCTION = frozenset(
         Kind.RUNTIME_MANAGEMENT,
         Kind.RECURSION,
         Kind.SCALING,
+        Kind.FAILURES,
         Kind.FUNCTION_SIGNING,
     }
 )

@@ -30,6 +30,7 @@ from lamella.api.contract import Contract
 from lamella.api.doors import Doors
 from lamella.api.environment_metrics import EnvironmentMetrics
 from lamella.api.event_metrics import EventMetrics
+from lamella.api.failure_metrics import FailureMetrics
 from lamella.api.known_urls import KnownUrls
 from lamella.api.metrics import RequestMetrics
 from lamella.api.pages import Pages
@@ -55,6 +56,7 @@ from lamella.invoke.compile import BoxRunner
 from lamella.invoke.destinations import Senders
 from lamella.invoke.dispatch import Dispatcher
 from lamella.invoke.environment import Environment, Ground
+from lamella.invoke.failing import Failing
 from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.grants import Grants
@@ -72,6 +74,7 @@ from lamella.layers.attach import Attaching
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.collect import Collecting
 from lamella.layers.mount import Stacks
+from lamella.layers.owner import Owners
 from lamella.layers.packages import Packages
 from lamella.layers.policy import Policies
 from lamella.layers.publish import Publishing
@@ -188,7 +191,9 @@ class Server:
         doors = Doors()
         java = JavaClient(bytecode, runner)
         furnisher = Furnisher(catalog, trees, stacks, bytecode, callback, java)
-        ground = Ground(spawner, reserve, watch, frost, collecting, doors.open)
+        failing = Failing(records, Owners(trees.manifest))
+        stack.push_async_callback(failing.close)
+        ground = Ground(spawner, reserve, watch, frost, collecting, failing, doors.open)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:
             furnished = await asyncio.to_thread(
@@ -330,7 +335,9 @@ class Server:
 
         lost = asyncio.Event()
         spawner.on_lost = lost.set
-        app = application(settings, services, auth, blobs, signed, environments=(pool, reserve))
+        app = application(
+            settings, services, auth, blobs, signed, environments=(pool, reserve, failing)
+        )
         doors.lead_to(app.asked_by(of_boxes(auth, records, sessions, mandates)))
         return app, abort, lost
 
@@ -391,13 +398,14 @@ def application(
     blobs: DiskBlobs,
     signed: links.Links,
     *,
-    environments: tuple[Pool, Reserve],
+    environments: tuple[Pool, Reserve, Failing],
 ) -> App:
     contract = Contract.of_lambda()
     collectors = CollectorRegistry()
     metrics = RequestMetrics(collectors)
     AdmissionMetrics(collectors, services.dispatcher.admission)
-    pool, reserve = environments
+    pool, reserve, failing = environments
+    FailureMetrics(collectors, failing)
     EnvironmentMetrics(collectors, pool, stuck=lambda: len(reserve.stuck))
     events = EventMetrics(collectors, services.workshop.records.backlog)
     return App(
