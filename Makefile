@@ -1,7 +1,7 @@
 # The few commands of this project; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test slow fuzz behaviours check bench lock clean
+.PHONY: help setup demo serve test slow fuzz soak behaviours check bench lock clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -27,6 +27,9 @@ slow: setup ## run the tests that take more than ten seconds each
 
 fuzz: setup ## send 20,000 made-up requests to a server of its own (again: LAMELLA_FUZZ=SEED make fuzz)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+soak: setup ## load a server of its own for 20 minutes, kill its boxes, and see that nothing is lost, left or grows (shorter: make soak ARGS=180)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 behaviours: setup ## try every rule in every language and write docs/behaviours.md (one language: ARGS=nodejs)
 	@$(BIN)/python -m tests.behaviours $(ARGS)

@@ -258,27 +258,33 @@ class Keeper:
         if not part or making.said.rstrip().endswith(b"}"):
             self._conclude(making)
 
-    def _conclude(self, making: Making) -> None:
+    def _conclude(self, making: Making, *, ended: bool = False) -> None:
         self._poll.unregister(making.info)
         del self._making[making.info]
         try:
-            self._reply(making.request, *self._made(making))
+            self._reply(making.request, *self._made(making, ended))
+        except BrokenPipeError as error:
+            self._reply(making.request, {"error": str(error), "again": True}, [])
         except OSError as error:
             self._reply(making.request, {"error": str(error)}, [])
         finally:
             os.close(making.info)
             os.close(making.gate)
 
-    def _made(self, making: Making) -> Answer:
+    def _made(self, making: Making, ended: bool) -> Answer:
         """Let a box begin whose first process is there."""
         request = making.request
         given: list[int] = []
         begun = [making.child]
         try:
-            if not making.said.rstrip().endswith(b"}"):
-                raise OSError("bubblewrap ended, or hung, before the box was made")
-            first = int(json.loads(making.said)["child-pid"])
-            begun.append(first)
+            if making.said.rstrip().endswith(b"}"):
+                begun.append(first := int(json.loads(making.said)["child-pid"]))
+            elif making.until < time.monotonic():
+                raise OSError("bubblewrap hung before the box was made")
+            else:
+                ended = True
+            if ended:
+                raise BrokenPipeError("bubblewrap ended before the box was made")
             if request["uid"] is None:
                 # Counted in the box's own user namespace, where only the box's processes are.
                 most = request["processes"]
@@ -352,6 +358,15 @@ class Keeper:
         finally:
             os.close(inside)
 
+    def _end_orphans(self) -> None:
+        """Kill what a bubblewrap has left that ended before it had told its box to end with it."""
+        known = {*self._boxes, *(each.pid for each in self._spares.values())}
+        known |= {each.child for each in self._making.values()}
+        with contextlib.suppress(OSError):
+            for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                if int(child) not in known:
+                    os.kill(int(child), signal.SIGKILL)
+
     def _reap(self) -> None:
         while True:
             try:
@@ -361,8 +376,8 @@ class Keeper:
             if pid == 0:
                 return
             for making in [each for each in self._making.values() if each.child == pid]:
-                making.said.clear()
-                self._conclude(making)
+                self._conclude(making, ended=True)
+            self._end_orphans()
             name = self._boxes.pop(pid, None)
             if name is not None:
                 del self._first[name]

@@ -20,7 +20,7 @@ from lamella.sandbox.spawn import Spawner
 READY = 4
 PAUSES = (0.0, 0.001, 0.005, 0.02, 0.1, 0.5)
 """How long to wait for the kernel to let go of a group, each time it has not; in seconds."""
-LONG_PAUSE_SECONDS = 5.0
+LONG_PAUSE_SECONDS = 1.0
 """How often a group is tried again whose processes outlive being killed."""
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class Reserve:
             await asyncio.sleep(pause)
             if group.remove():
                 return
+            group.kill()
         log.warning("processes outlive being killed; their control group goes when they have ended")
         self.stuck.add(group)
         if self._clearing is None or self._clearing.done():

@@ -53,6 +53,10 @@ class Room:
     uid: int | None
 
 
+class BoxLost(SandboxFailed):
+    """What was to become the box has ended before anything ran in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request under way; ``unwanted`` gets the descriptors of an answer nobody waits for now."""
@@ -262,7 +266,12 @@ class Spawner:
         }
         self._making.add(plan.name)
         try:
-            _, descriptors = await self._ask(request, [output, *given], unwanted=_kill)
+            try:
+                _, descriptors = await self._ask(request, [output, *given], unwanted=_kill)
+            except BoxLost:
+                # Somebody killed it, say; nothing has run in it.
+                again = {**request, "spare": None}
+                _, descriptors = await self._ask(again, [output, *given], unwanted=_kill)
             return self._begun(plan, descriptors)
         finally:
             self._making.discard(plan.name)
@@ -410,7 +419,8 @@ class Spawner:
         if answer.done():
             asked.unwanted(descriptors)
         elif "error" in message:
-            answer.set_exception(SandboxFailed(message["error"]))
+            kind = BoxLost if message.get("again") else SandboxFailed
+            answer.set_exception(kind(message["error"]))
         else:
             answer.set_result((message, descriptors))
 

@@ -98,6 +98,7 @@ from lamella.wiring.host import (
     Folders,
     data_directory,
     files_for_environments,
+    give_memory_back,
     instance,
     seen,
 )
@@ -127,6 +128,7 @@ class Server:
         Raises HostError when this host or the data directory cannot be used, OSError when the
         address cannot.
         """
+        give_memory_back()
         with data_directory(self._settings) as root:
             async with contextlib.AsyncExitStack() as stack:
                 app, end, lost = await self._assemble(Folders(root), stack)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import os
@@ -22,6 +23,10 @@ from lamella.sandbox.cgroup import Groups
 EPHEMERAL = "lamella-ephemeral-"
 RECORDS = "records.sqlite"
 OWN_FILES, FILES_EACH = 256, 12
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+"""Options of the GNU C library's mallopt."""
+LARGE_BYTES = 1_048_576
+ARENAS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,20 @@ def remove_abandoned(folder: Path) -> None:
         pid = path.name.removeprefix(EPHEMERAL).split("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists() and path.stat().st_uid == os.geteuid():
             shutil.rmtree(path, ignore_errors=True)
+
+
+def give_memory_back() -> None:
+    """Have the C library give large buffers back to the kernel when they are freed.
+
+    By itself it learns to keep them, in an arena for each few threads: under payloads of some
+    megabytes the server grew by 0.5 MB a second, to twice its size in a minute, with nothing held.
+    Other C libraries than GNU's do not need it and do not have it.
+    """
+    libc = ctypes.CDLL(None)
+    with contextlib.suppress(AttributeError):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        libc.mallopt(M_TRIM_THRESHOLD, 4 * LARGE_BYTES)
+        libc.mallopt(M_ARENA_MAX, ARENAS)
 
 
 def files_for_environments() -> int:

@@ -28,7 +28,10 @@ FREEZER = Path("/sys/fs/cgroup/freezer")
 SLOW = """#!/bin/sh
 case "$*" in
 *hang*) exec sleep 1000 ;;
-*) exec {} "$@" ;;
+*lost*) if mkdir "${0%/*}/lost"; then sh -c 'sleep 1000; : left-behind' & exit 1; fi ;;
+esac
+case "$*" in
+*) exec BWRAP "$@" ;;
 esac
 """
 
@@ -46,7 +49,7 @@ async def box(spawner: Spawner, name: str, *argv: str) -> Box:
 @contextlib.asynccontextmanager
 async def slow_spawner(folder: Path) -> Any:
     wrapper = folder / "bwrap"
-    wrapper.write_text(SLOW.format(bubblewrap.find()))
+    wrapper.write_text(SLOW.replace("BWRAP", str(bubblewrap.find())))
     wrapper.chmod(0o755)
     home = bubblewrap.find().parents[2 if "site-packages" in bubblewrap.find().parts else 0]
     spawner = Spawner(wrapper, [folder, home], unique_uids=False)
@@ -66,8 +69,22 @@ def test_a_box_whose_making_hangs_keeps_no_other_waiting(tmp_path: Path) -> None
                 assert await quick.exited == 0
                 quick.close()
                 assert not hanging.done()
-            with pytest.raises(SandboxFailed, match="ended, or hung, before the box was made"):
+            with pytest.raises(SandboxFailed, match="hung before the box was made"):
                 await hanging
+
+    asyncio.run(script())
+
+
+def test_a_box_whose_maker_ended_is_made_again_and_what_it_left_ends(tmp_path: Path) -> None:
+    async def script() -> None:
+        async with slow_spawner(tmp_path) as spawner:
+            made = await box(spawner, "again", "/bin/true", "lost")
+            assert (tmp_path / "lost").exists()
+            assert await made.exited == 0
+            made.close()
+            async with asyncio.timeout(10):
+                while any("left-behind" in command for command in commands()):
+                    await asyncio.sleep(0.01)
 
     asyncio.run(script())
 
