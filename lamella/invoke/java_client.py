@@ -22,7 +22,8 @@ from lamella.runtimes.java import SOURCES
 from lamella.runtimes.java.command import ARCHIVE, ARCHIVES_SINCE, COMMON, JAR, RUNTIME
 from lamella.runtimes.java.find import OLDEST, major_of, version_of
 
-REHEARSAL = "lamella.runtime.Rehearsal"
+REHEARSAL = "lamella.rehearsal"
+"""The property that makes the client rehearse: its value is the folder of a function."""
 _DATE = (2000, 1, 1, 0, 0, 0)
 _CLASSES = "classes"
 _MANIFEST = (
@@ -90,10 +91,11 @@ class JavaClient:
 
     def _rehearse(self, interpreter: Interpreter, jar: Path, work: Path) -> None:
         """Have an archive written. One that is not there costs time at starts, and nothing else."""
-        archive = f"-XX:ArchiveClassesAtExit={work / ARCHIVE}"
-        argv = (str(interpreter.path), "-Xmx128m", *COMMON, archive)
         place = f"{RUNTIME}/{JAR}"
-        self._run([*argv, "-cp", place, REHEARSAL], (), work, {place: jar})
+        archive = f"-XX:ArchiveClassesAtExit={work / ARCHIVE}"
+        task = f"-D{REHEARSAL}={work / _CLASSES}"
+        argv = [str(interpreter.path), "-Xmx128m", *COMMON, archive, task, "-jar", place]
+        self._run(argv, (), work, {place: jar})
 
 
 def sources() -> list[Path]:
@@ -118,10 +120,10 @@ def target(version: str) -> tuple[str, ...]:
 
 
 def pack(classes: Path, jar: Path) -> None:
-    """Put a folder's class files into a jar, the same bytes for the same classes."""
+    """Put the client's class files into a jar, the same bytes for the same classes."""
     with zipfile.ZipFile(jar, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo("META-INF/MANIFEST.MF", _DATE), _MANIFEST)
-        for path in sorted(classes.rglob("*.class")):
+        for path in sorted(classes.glob("lamella/runtime/*.class")):
             name = path.relative_to(classes).as_posix()
             archive.writestr(zipfile.ZipInfo(name, _DATE), path.read_bytes())
     jar.chmod(0o644)

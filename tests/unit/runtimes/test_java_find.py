@@ -153,12 +153,16 @@ def test_a_client_is_another_for_another_java() -> None:
 
 
 def test_jars_of_the_same_classes_are_the_same(tmp_path: Path) -> None:
-    for name in ("b/B.class", "a/A.class", "a/A.java"):
-        (tmp_path / "classes" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "classes" / name).write_bytes(b"x")
+    for name in ("runtime/B.class", "runtime/A.class", "runtime/A.java", "rehearsal/Echo.class"):
+        path = tmp_path / "classes" / "lamella" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
     pack(tmp_path / "classes", tmp_path / "one.jar")
     pack(tmp_path / "classes", tmp_path / "two.jar")
-    assert zipfile.ZipFile(tmp_path / "one.jar").namelist()[1:] == ["a/A.class", "b/B.class"]
+    assert zipfile.ZipFile(tmp_path / "one.jar").namelist()[1:] == [
+        "lamella/runtime/A.class",
+        "lamella/runtime/B.class",
+    ]
     assert (tmp_path / "one.jar").read_bytes() == (tmp_path / "two.jar").read_bytes()
 
 

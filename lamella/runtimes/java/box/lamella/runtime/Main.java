@@ -29,7 +29,12 @@ public final class Main {
 
     public static void main(String[] arguments) {
         try {
-            start(System.getenv());
+            String rehearsal = System.getProperty("lamella.rehearsal");
+            if (rehearsal == null) {
+                start(System.getenv());
+            } else {
+                Rehearsal.run(rehearsal);
+            }
         } catch (IOException gone) {
             // The server is gone, and with it whoever could read a complaint.
             Runtime.getRuntime().halt(1);

@@ -10,8 +10,8 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Runs the client once against canned answers and a method of Java's own, so that a JVM that is told
- * to can keep the classes it needs in an archive.
+ * Runs the client once against canned answers, with a function, so that a JVM that is told to can keep
+ * the classes it needs in an archive.
  */
 final class Rehearsal {
     private static final String EVENT =
@@ -24,7 +24,8 @@ final class Rehearsal {
 
     private Rehearsal() {}
 
-    public static void main(String[] arguments) throws IOException {
+    /** `task` is the folder that the function is in. */
+    static void run(String task) throws IOException {
         final ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
         Thread answers =
                 new Thread() {
@@ -45,8 +46,8 @@ final class Rehearsal {
         answers.start();
         Map<String, String> environ = new HashMap<String, String>(System.getenv());
         environ.put("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:" + server.getLocalPort());
-        environ.put("LAMBDA_TASK_ROOT", "/var/task");
-        environ.put("_HANDLER", "java.util.Objects::requireNonNull");
+        environ.put("LAMBDA_TASK_ROOT", task);
+        environ.put("_HANDLER", "lamella.rehearsal.Echo::handle");
         try {
             Main.start(environ);
         } catch (IOException over) {
