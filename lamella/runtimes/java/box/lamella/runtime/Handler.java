@@ -9,7 +9,7 @@ import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 
 /** A function's method, and what it takes and gives. */
-class Handler {
+final class Handler {
     private static final byte[] NULL = {'n', 'u', 'l', 'l'};
 
     private final Object instance;

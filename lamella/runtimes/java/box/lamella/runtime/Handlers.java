@@ -78,7 +78,9 @@ final class Handlers {
         Class<?> request = ancestor(type, REQUEST);
         if (request == null) {
             throw new Fault(
-                    Failure.plain("Class does not implement an appropriate handler interface: " + type.getName()));
+                    Failure.plain(
+                            "Class does not implement an appropriate handler interface: "
+                                    + type.getName()));
         }
         Shape shape = Shape.of(type);
         Shape input = shape.argument(request, 0);

@@ -85,7 +85,9 @@ public final class Main {
     }
 
     /** Answer one invocation and ask for the next. */
-    private Invocation serve(Contexts contexts, Handler handler, Failure unusable, Invocation invocation) throws IOException {
+    private Invocation serve(
+            Contexts contexts, Handler handler, Failure unusable, Invocation invocation)
+            throws IOException {
         String id = invocation.requestId();
         contexts.begin(id);
         String trace = invocation.header("lambda-runtime-trace-id");

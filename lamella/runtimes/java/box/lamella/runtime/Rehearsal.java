@@ -19,7 +19,8 @@ final class Rehearsal {
     private static final String INVOCATION =
             "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: rehearsal\r\n"
                     + "Lambda-Runtime-Deadline-Ms: 1\r\nLambda-Runtime-Trace-Id: Root=1\r\n"
-                    + "Content-Type: application/json\r\nContent-Length: " + EVENT.length() + "\r\n\r\n" + EVENT;
+                    + "Content-Type: application/json\r\nContent-Length: " + EVENT.length()
+                    + "\r\n\r\n" + EVENT;
     private static final String ACCEPTED = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
 
     private Rehearsal() {}
