@@ -147,6 +147,10 @@ class App:
             answer = self._refusal(exchange, unexpected(exchange.request_id))
         status = await _send(answer, exchange, receive, send)
         seconds = time.perf_counter() - started
+        # What was sent leaves at the end of this turn of the loop; it need not wait for this.
+        asyncio.get_running_loop().call_soon(self._observe, exchange, status, seconds)
+
+    def _observe(self, exchange: Exchange, status: int, seconds: float) -> None:
         self._metrics.observe(exchange.operation, status, seconds)
         self._access.record(
             status, exchange.operation, exchange.subject, seconds, exchange.request_id

@@ -95,6 +95,7 @@ class Dispatcher:
             function_arn=arn.function(account, region, name, qualifier),
             trace_id=trace,
             client_context=client_context,
+            log_tail=log_tail,
             sink=sink,
         )
         try:
@@ -109,7 +110,7 @@ class Dispatcher:
             payload=answer.reply.payload,
             executed_version=shelf.function.version,
             function_error=None if answer.reply.error_type is None else report.UNHANDLED,
-            log_tail=answer.log_tail if log_tail else None,
+            log_tail=answer.log_tail,
             error_type=answer.reply.error_type,
             trace_id=trace,
         )

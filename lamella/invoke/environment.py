@@ -64,22 +64,27 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """An invocation before it has an environment, and so no deadline."""
+    """An invocation before it has an environment, and so no deadline.
+
+    ``log_tail`` says that the caller wants the end of the log with the answer.
+    """
 
     request_id: str
     payload: bytes
     function_arn: str
     trace_id: str
     client_context: str | None = None
+    log_tail: bool = False
     sink: Sink | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the runtime, or the environment in its place, answered, and the log's last 4 KB."""
+    """What the runtime, or the environment in its place, answered, and the log's last 4 KB where
+    the call wants them."""
 
     reply: Reply
-    log_tail: bytes
+    log_tail: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ class Environment(Watched):
         self._answer: asyncio.Future[Reply] | None = None
         self._request_id = ""
         self._unfinished: Unfinished | None = None
+        self._unreported: Done | None = None
 
     async def start(self) -> None:
         """Make the room, the group and the first box, and wait until the runtime is ready.
@@ -195,6 +201,7 @@ class Environment(Watched):
 
     async def invoke(self, call: Call) -> Answer:
         """Run one invocation to its answer. Raises SandboxFailed if no box can be made."""
+        self._report()
         timeout = self.function.timeout
         until = time.monotonic() + timeout
         reply = None
@@ -216,33 +223,44 @@ class Environment(Watched):
         if self.state is EnvironmentState.FINISHING:
             self._journal.drain()
             self._unfinished = Unfinished(call, started, until, reply.error_type)
-            return Answer(reply, self._journal.tail())
+            return Answer(reply, self._journal.tail() if call.log_tail else None)
         self._conclude(call, started, status, reply.error_type)
-        tail = self._journal.tail()
-        self._journal.forget_tail()
-        return Answer(reply, tail)
+        if not call.log_tail:
+            # The answer goes out at the end of this turn of the loop, the report is written after.
+            asyncio.get_running_loop().call_soon(self._report)
+            return Answer(reply, None)
+        return Answer(reply, self._report(tail=True))
 
     def _conclude(
         self, call: Call, started: float, status: str | None, error_type: str | None
     ) -> None:
-        """The last lines of an invocation."""
-        duration = time.monotonic() - started
+        """An invocation is over: what `_report` will say of it."""
+        now = time.monotonic()
+        duration = now - started
         if duration > INTERVAL_SECONDS:
             # Shorter ones are looked at now and then, by the watch.
             self.note_memory()
-        self._journal.report(
-            Done(
-                request_id=call.request_id,
-                seconds=min(duration, self.function.timeout),
-                memory_used=self.memory_peak,
-                init_seconds=self._init_duration,
-                status=status,
-                error_type=error_type,
-                trace=call.trace_id,
-            )
+        self._unreported = Done(
+            request_id=call.request_id,
+            seconds=min(duration, self.function.timeout),
+            memory_used=self.memory_peak,
+            init_seconds=self._init_duration,
+            status=status,
+            error_type=error_type,
+            trace=call.trace_id,
         )
         self._init_duration = None
-        self.idle_since = time.monotonic()
+        self.idle_since = now
+
+    def _report(self, *, tail: bool = False) -> bytes | None:
+        """Write the last lines of an invocation, unless that is done; the log's ``tail``."""
+        done, self._unreported = self._unreported, None
+        if done is None:
+            return None
+        self._journal.report(done)
+        last = self._journal.tail() if tail else None
+        self._journal.forget_tail()
+        return last
 
     async def finish(self) -> None:
         """Wait until the extensions have done what they do after an answer, as long as the
@@ -268,7 +286,7 @@ class Environment(Watched):
                 error_type = None
             await self._end_box(Reason.FAILURE if in_time else Reason.TIMEOUT)
         self._conclude(unfinished.call, unfinished.started, status, error_type)
-        self._journal.forget_tail()
+        self._report()
 
     def _failed(self, call: Call, reply: Reply) -> None:
         """Have an error looked into, later."""
@@ -430,6 +448,7 @@ class Environment(Watched):
         if self.state in (EnvironmentState.SHUTDOWN, EnvironmentState.ENDED):
             return
         self._go(EnvironmentEvent.STOP)
+        self._report()
         self._ground.watch.discard(self)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._exited)
