@@ -51,6 +51,12 @@ class Roles(StrEnum):
     ENFORCED = "enforced"
 
 
+class Network(StrEnum):
+    NONE = "none"
+    TAGGED = "tagged"
+    HOST_NAT = "host-nat"
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What is known of one field: its name, ``unit``, sentence and how its text is read."""
@@ -212,6 +218,25 @@ def _function_endpoint(text: str) -> str | None:
         raise ValueError("must be self, off or a URL such as http://10.0.0.1:4566") from None
 
 
+def _network(text: str) -> Network:
+    try:
+        return Network(text.lower())
+    except ValueError:
+        raise ValueError("must be none, tagged or host-nat") from None
+
+
+def _networks(text: str) -> tuple[ipaddress.IPv4Network, ...]:
+    try:
+        found = tuple(ipaddress.IPv4Network(part.strip()) for part in text.split(","))
+    except ValueError as fault:
+        raise ValueError(
+            f"must be IPv4 networks, separated by commas, such as 10.0.0.0/8,192.168.1.20 ({fault})"
+        ) from None
+    if any(each.is_loopback for each in found):
+        raise ValueError("cannot open the host's loopback: in a box, 127.0.0.0/8 is its own")
+    return found
+
+
 def _plain(value: object) -> str:
     return (
         str(value).lower()
@@ -297,6 +322,22 @@ class Settings:
         None,
         metavar="URL",
         shown="`off`",
+    )
+    network: Network = _setting(
+        "Which functions reach what the host reaches (by slirp4netns, but for private addresses):"
+        " none, those tagged lamella:network=host-nat (tagged), or all that are not tagged"
+        " lamella:network=none (host-nat).",
+        _network,
+        Network.NONE,
+        metavar="KIND",
+    )
+    network_allow: tuple[ipaddress.IPv4Network, ...] = _setting(
+        "What functions with a network may reach of what is closed otherwise: private networks and"
+        " addresses of this host, separated by commas.",
+        _networks,
+        (),
+        metavar="NETWORKS",
+        shown="nothing",
     )
     max_environments: int = _setting(
         "How many execution environments may live at once, idle ones included.",

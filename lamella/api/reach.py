@@ -62,7 +62,7 @@ STORED_MEMBERS: Mapping[str, str] = {
     "SnapStart": "published versions start as others do, and say OptimizationStatus Off",
     "SystemLogLevel": "the lines of the platform are written, as text, at every level",
     "TracingConfig": "no segments are sent anywhere; the trace header is passed on",
-    "VpcConfig": "environments have no network but loopback",
+    "VpcConfig": "the server's settings decide which functions have a network, and which",
 }
 """Members of a function's configuration that are checked, kept and given back, and no more."""
 

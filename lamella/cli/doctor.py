@@ -62,14 +62,15 @@ def able(findings: tuple[Finding, ...]) -> bool:
 def _verdict(findings: tuple[Finding, ...]) -> str:
     if not able(findings):
         return "Functions cannot run here until what is marked FAIL is mended."
-    lacking = sum(not each.ok for each in findings)
+    lacking = sum(not each.ok and not each.optional for each in findings)
     if lacking:
         return f"Functions run here, with {lacking} of the checks not held (marked weak)."
     return "Functions run here, with everything enforced."
 
 
 def _host_row(finding: Finding) -> tuple[str, str, str, str]:
-    mark = "ok" if finding.ok else "FAIL" if finding.needed else "weak"
+    lack = "FAIL" if finding.needed else "no" if finding.optional else "weak"
+    mark = "ok" if finding.ok else lack
     return mark, finding.name, finding.detail, "" if finding.ok else finding.mend
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lamella.errors import InvalidParameterValue, ResourceNotFound
-from lamella.functions import revisions
-from lamella.functions.workshop import not_found
+from lamella.functions import network, revisions
+from lamella.functions.delete import versions
+from lamella.functions.workshop import Workshop, not_found
 from lamella.model import arn
 from lamella.model.document import DocumentKey, Kind
 from lamella.records.base import Records
@@ -96,14 +97,25 @@ def of_function(records: Records, account: str, region: str, name: str) -> Tags:
 
 
 def change_function(
-    records: Records, account: str, region: str, name: str, changed: Callable[[Tags], Tags]
+    shop: Workshop, account: str, region: str, name: str, changed: Callable[[Tags], Tags]
 ) -> None:
-    """`change` for a function, which gets a new revision with it."""
+    """`change` for a function, which gets a new revision with it, and new environments if its
+    network is another."""
+    records, found = shop.records, []
+
+    def apply(before: Tags) -> Tags:
+        after = changed(before)
+        found.append(network.differs(before, after))
+        return after
+
     try:
-        records.change_function_tags(account, region, name, changed)
+        records.change_function_tags(account, region, name, apply)
         revisions.renew(records, (account, region, name))
     except KeyError:
         raise not_found(account, region, name) from None
+    if any(found):
+        for version in versions(shop, account, region, name):
+            shop.changed(version)
 
 
 def adding(tags: Tags) -> Callable[[Tags], Tags]:
@@ -111,6 +123,7 @@ def adding(tags: Tags) -> Callable[[Tags], Tags]:
     if not tags:
         raise InvalidParameterValue("An error occurred and the request cannot be processed.")
     check_keys(tags)
+    network.check(tags)
 
     def added(before: Tags) -> Tags:
         after = {**before, **tags}
@@ -131,6 +144,7 @@ def check(tags: Tags) -> None:
     """Tags that something is created with. Raises InvalidParameterValue."""
     check_keys(tags)
     check_number(tags)
+    network.check(tags)
 
 
 def check_number(tags: Tags) -> None:

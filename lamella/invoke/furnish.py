@@ -19,6 +19,7 @@ from types import MappingProxyType
 from lamella.invoke import report
 from lamella.invoke.callback import LIFE_SECONDS, Callback
 from lamella.invoke.java_client import JavaClient
+from lamella.invoke.ways import Ways
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.mount import Stacks
 from lamella.layers.trees import Trees
@@ -75,6 +76,7 @@ class Furnisher:
         bytecode: BytecodeTrees,
         callback: Callback,
         java: JavaClient,
+        ways: Ways,
     ) -> None:
         self._catalog = catalog
         self._trees = trees
@@ -82,6 +84,7 @@ class Furnisher:
         self._bytecode = bytecode
         self._callback = callback
         self._java = java
+        self._ways = ways
 
     def prepare(self, function: Function) -> None:
         """Make what ``function`` needs on this node. Raises RuntimeMissing, and what unpacking
@@ -114,6 +117,7 @@ class Furnisher:
             hides=launch.hides,
             directory=TASK,
             listen=(RUNTIME_API_PORT, *self._callback.ports),
+            network=self._ways.of(function),
         )
         line = report.init_start(*runtime_version(function))
         return Furnished(

@@ -21,7 +21,6 @@ import json
 import os
 import resource
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -31,40 +30,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lamella.sandbox import signals, syscalls
+from lamella.sandbox import netlink, signals, syscalls
 from lamella.sandbox.child import MESSAGE_BYTES, enter, wait_as_spare
+from lamella.sandbox.etc import furnish
 
 IP_FREEBIND = 15
 START_SECONDS = 5.0
 """How long bubblewrap may take to its first process: half a millisecond is usual."""
-
-ETC = (
-    "alternatives",
-    "ca-certificates",
-    "ca-certificates.conf",
-    "java",
-    *(f"java-{major}-openjdk" for major in (8, 11, 17, 21, 25)),
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
-    "mime.types",
-    "pki/tls/certs",
-    "pki/ca-trust",
-    "protocols",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-)
-WRITTEN_ETC = {
-    "passwd": "root:x:0:0:root:/root:/sbin/nologin\n"
-    "sbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n",
-    "group": "root:x:0:\nsbx_user1051:x:990:\n",
-    "hosts": "127.0.0.1 localhost sandbox sandbox.localdomain\n",
-    "resolv.conf": "",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-}
-
 
 Answer = tuple[Mapping[str, object], list[int]]
 """What is answered, and the descriptors beside it; they are closed here once they are sent."""
@@ -105,6 +77,7 @@ class Keeper:
         self._spares: dict[str, Spare] = {}
         self._filter = b""
         self._making: dict[int, Making] = {}
+        self._gates: dict[str, int] = {}
         self._poll = select.poll()
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._requests: Mapping[str, Callable[[Any, list[int]], Answer | None]] = {
@@ -115,6 +88,7 @@ class Keeper:
             "spare": self._spare,
             "drop": self._drop,
             "start": self._start,
+            "connect": self._connect,
             "reach": self._reach,
             "signal": self._signal,
         }
@@ -294,7 +268,10 @@ class Keeper:
                 given.append(self._listen_inside(first, port))
             self._boxes[making.child] = request["name"]
             self._first[request["name"]] = first
-            os.write(making.gate, b"\n")
+            if request["connected"]:
+                self._keep_waiting(making, first, given)
+            else:
+                os.write(making.gate, b"\n")
             return {}, given
         except OSError:
             # Closing the gate would let the box begin with nobody to watch it.
@@ -318,6 +295,27 @@ class Keeper:
         if pid == 0:
             enter(request, self._filter, info, gate, outputs)
         return pid
+
+    def _keep_waiting(self, making: Making, first: int, given: list[int]) -> None:
+        """Let a box wait until it is connected; what for: its network's namespace, its users'."""
+        given.append(os.open(f"/proc/{first}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        given.append(syscalls.owner_of(given[-1]))
+        self._gates[making.request["name"]] = os.dup(making.gate)
+
+    def _connect(self, request: Any, _: list[int]) -> Answer:
+        """Set what a box that waits may reach by its new interface, and let it begin."""
+        name = request["name"]
+        if name not in self._gates:
+            raise OSError(errno.ESRCH, "the box has ended")
+        with self._inside(self._first[name]):
+            netlink.configure(request["prohibit"], request["via"])
+        os.write(self._gates[name], b"\n")
+        self._close_gate(name)
+        return {}, []
+
+    def _close_gate(self, name: str) -> None:
+        if name in self._gates:
+            os.close(self._gates.pop(name))
 
     def _reach(self, request: Any, _: list[int]) -> Answer:
         """A socket in the network namespace of a box that runs, not connected yet."""
@@ -381,6 +379,7 @@ class Keeper:
             name = self._boxes.pop(pid, None)
             if name is not None:
                 del self._first[name]
+                self._close_gate(name)
                 code = os.waitstatus_to_exitcode(status)
                 message = json.dumps({"exited": name, "status": code}).encode()
                 self._channel.send(message)
@@ -404,46 +403,13 @@ def isolate() -> None:
     syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
 
-def furnish(base: str) -> None:
-    """Mount the keeper's own ``/proc`` and a small file system with the boxes' ``/etc`` in it.
-
-    ``base`` is the folder that it covers.
-    """
-    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-    syscalls.mount("proc", "/proc", "proc", flags)
-    syscalls.mount("keeper", base, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
-    for folder in ("host", "rooms", "etc"):
-        Path(base, folder).mkdir()
-    for name in ETC:
-        _copy(Path("/etc", name), Path(base, "etc", name))
-    for name, text in WRITTEN_ETC.items():
-        Path(base, "etc", name).write_text(text)
-
-
-def _copy(source: Path, target: Path) -> None:
-    if not source.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A file that only root may read (a private key among the certificates) stays outside.
-    with contextlib.suppress(shutil.Error, OSError):
-        if source.is_dir():
-            shutil.copytree(source, target, symlinks=True, ignore=_unreadable_by_all)
-        else:
-            shutil.copyfile(source, target)
-
-
-def _unreadable_by_all(folder: str, names: list[str]) -> list[str]:
-    paths = ((name, Path(folder, name)) for name in names)
-    return [n for n, p in paths if not p.is_symlink() and not p.lstat().st_mode & 0o004]
-
-
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    tie_to_parent()
+    syscalls.tie_to_parent()
     os.umask(0o022)
     try:
         isolate()
@@ -456,14 +422,6 @@ def main() -> None:
         return
     channel.close()
     os.waitpid(child, 0)
-
-
-def tie_to_parent() -> None:
-    """End with the parent, also if it ended a moment ago."""
-    parent = os.getppid()
-    syscalls.die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def keep(channel: socket.socket, base: str) -> NoReturn:

@@ -12,6 +12,8 @@ from itertools import chain
 from pathlib import Path
 
 from lamella.errors import SandboxFailed
+from lamella.sandbox.netlink import CONNECTED_RESOLVER
+from lamella.sandbox.network import Network
 
 INSIDE_UID = 993
 INSIDE_GID = 990
@@ -45,7 +47,8 @@ class BoxPlan:
     an empty folder. ``binds`` maps a path in the box to one host path, read-only. ``symlinks``
     maps a path in the box to what it points at; ``hides`` are folders of the host's that the box
     shows empty. ``listen`` are the loopback ports at which the
-    server wants listening sockets inside the box's own network namespace.
+    server wants listening sockets inside the box's own network namespace; ``network`` is a way
+    out of that, None for its loopback alone.
     """
 
     name: str
@@ -60,6 +63,7 @@ class BoxPlan:
     directory: str = "/"
     hostname: str = "localhost"
     listen: tuple[int, ...] = ()
+    network: Network | None = None
 
 
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -93,6 +97,8 @@ def options(
     out = ["--unshare-all", "--die-with-parent", "--new-session"]
     out += ["--uid", str(INSIDE_UID), "--gid", str(INSIDE_GID), "--hostname", plan.hostname]
     out += ["--ro-bind", "/usr", "/usr", "--ro-bind", etc, "/etc"]
+    if plan.network is not None:
+        out += ["--ro-bind", f"{etc}/{CONNECTED_RESOLVER}", "/etc/resolv.conf"]
     for folder in plan.hides:
         if Path(folder).is_dir():
             out += ["--tmpfs", folder, "--remount-ro", folder]

@@ -13,22 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamella.errors import SandboxFailed
-from lamella.sandbox import bubblewrap, cgroup, seccomp
+from lamella.sandbox import bubblewrap, cgroup, landlock, seccomp, uplink
+from lamella.sandbox.network import Network
 from lamella.sandbox.plan import BoxPlan, Limits
 from lamella.sandbox.spawn import Spawner
 
 MEGABYTE = 1_048_576
+OVERLAYS = "test -e /opt/one && test -e /opt/two && echo both"
+CONNECTED = "grep -q ^tap0 /proc/net/route && echo connected"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``needed`` findings that fail keep functions from running at all."""
+    """One thing looked at. ``needed`` findings that fail keep functions from running at all;
+    ``optional`` ones are missed only by who asks for what they give."""
 
     name: str
     ok: bool
     detail: str
     mend: str = ""
     needed: bool = False
+    optional: bool = False
 
 
 def examine() -> tuple[Finding, ...]:
@@ -42,6 +47,7 @@ def examine() -> tuple[Finding, ...]:
         _freezing(hierarchy),
         _users(),
         _filter(),
+        _network(),
     )
 
 
@@ -75,14 +81,42 @@ def _box() -> Finding:
         "unshare and mount."
     )
     try:
-        said = asyncio.run(_try_box())
+        said = asyncio.run(_try_box(OVERLAYS))
     except (SandboxFailed, OSError, TimeoutError) as error:
         return Finding("box with overlay", False, str(error), mend, needed=True)
     good = said == "both"
     return Finding("box with overlay", good, "works" if good else said, mend, needed=True)
 
 
-async def _try_box() -> str:
+def _network() -> Finding:
+    """Make a box with a way out, and look whether it has an interface."""
+    name = "network for functions"
+    try:
+        program = uplink.find()
+    except SandboxFailed as error:
+        return Finding(name, False, str(error).split(". ")[0], uplink.MEND, optional=True)
+    mend = "Let users open /dev/net/tun: `modprobe tun`, `chmod 666 /dev/net/tun`."
+    try:
+        said = asyncio.run(_try_connected(program))
+    except (SandboxFailed, OSError, TimeoutError) as error:
+        return Finding(name, False, str(error) or "it took too long", mend, optional=True)
+    if said != "connected":
+        return Finding(name, False, said, mend, optional=True)
+    walls = "" if landlock.is_there() else "; without Landlock helpers see the host's files"
+    version = ".".join(map(str, uplink.version(program)))
+    return Finding(name, True, f"slirp4netns {version}, {program}{walls}", optional=True)
+
+
+async def _try_connected(program: Path) -> str:
+    uplinks = uplink.Uplinks(program)
+    await uplinks.start()
+    try:
+        return await _try_box(CONNECTED, uplinks)
+    finally:
+        await uplinks.close()
+
+
+async def _try_box(script: str, uplinks: uplink.Uplinks | None = None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         layers = []
         for name in ("one", "two"):
@@ -91,21 +125,27 @@ async def _try_box() -> str:
             (layer / name).touch()
             layers.append(layer)
         Path(folder).chmod(0o755)
-        spawner = Spawner(bubblewrap.find(), [Path(folder)], unique_uids=os.geteuid() == 0)
+        spawner = Spawner(
+            bubblewrap.find(), [Path(folder)], unique_uids=os.geteuid() == 0, uplinks=uplinks
+        )
         await spawner.start()
         try:
-            return await asyncio.wait_for(_run_box(spawner, tuple(layers)), 5.0)
+            network = None if uplinks is None else Network()
+            return await asyncio.wait_for(_run_box(spawner, script, tuple(layers), network), 5.0)
         finally:
             await spawner.close()
 
 
-async def _run_box(spawner: Spawner, layers: tuple[Path, ...]) -> str:
+async def _run_box(
+    spawner: Spawner, script: str, layers: tuple[Path, ...], network: Network | None
+) -> str:
     plan = BoxPlan(
         name="probe",
-        argv=("/bin/sh", "-c", "test -e /opt/one && test -e /opt/two && echo both"),
+        argv=("/bin/sh", "-c", script),
         environment={},
         limits=Limits(memory=64 * MEGABYTE, tmp=MEGABYTE),
         overlays={"/opt": layers},
+        network=network,
     )
     reader, writer = os.pipe()
     try:

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from lamella.errors import SandboxFailed
+from lamella.sandbox import network, seccomp, uplink
 from lamella.sandbox import plan as plans
-from lamella.sandbox import seccomp
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.child import MESSAGE_BYTES
+from lamella.sandbox.network import Network
 from lamella.sandbox.plan import BoxPlan
+from lamella.sandbox.uplink import Namespaces, Uplinks
 
 LAST_SIGNAL = 64
 
@@ -67,10 +69,11 @@ class Asked:
 
 class Box:
     """A running box. `exited` resolves to the exit code, negative for a signal; ``listeners`` are
-    in the order of the plan's ports."""
+    in the order of the plan's ports; ``link`` is a descriptor that its way out lasts as long as."""
 
     def __init__(self, name: str, pidfd: int, listeners: Sequence[socket.socket]) -> None:
         self.name = name
+        self.link = -1
         self.listeners = listeners
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._pidfd = pidfd
@@ -96,6 +99,9 @@ class Box:
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
+        if self.link >= 0:
+            os.close(self.link)
+            self.link = -1
         for listener in self.listeners:
             listener.close()
 
@@ -127,8 +133,10 @@ class Spawner:
         *,
         unique_uids: bool,
         first_uid: int = FIRST_UID,
+        uplinks: Uplinks | None = None,
     ) -> None:
         self._bubblewrap = bubblewrap
+        self._uplinks = uplinks
         self._shared = tuple(path.resolve() for path in shared)
         self._unique_uids = unique_uids
         self._first_uid = first_uid
@@ -259,6 +267,7 @@ class Spawner:
             "bubblewrap": self._known(self._bubblewrap),
             "uid": room.uid,
             "listen": plan.listen,
+            "connected": plan.network is not None,
             "spare": spare,
             "cgroups": [str(path) for path in group.processes],
             "rlimits": group.rlimits(plan.limits),
@@ -272,22 +281,41 @@ class Spawner:
                 # Somebody killed it, say; nothing has run in it.
                 again = {**request, "spare": None}
                 _, descriptors = await self._ask(again, [output, *given], unwanted=_kill)
-            return self._begun(plan, descriptors)
+            box = self._begun(plan, descriptors)
+            if plan.network is not None:
+                await self._connect(box, plan.network, room, Namespaces(*descriptors[-2:]))
+            return box
         finally:
             self._making.discard(plan.name)
             self._early.pop(plan.name, None)
 
     def _begun(self, plan: BoxPlan, descriptors: list[int]) -> Box:
-        if len(descriptors) < 1 + len(plan.listen):
+        count = len(plan.listen)
+        if len(descriptors) < 1 + count + (0 if plan.network is None else 2):
             _kill(descriptors)
             raise SandboxFailed("The server has no file descriptors left; raise `ulimit -n`.")
-        pidfd, *listening = descriptors
-        box = Box(plan.name, pidfd, [socket.socket(fileno=each) for each in listening])
+        pidfd, *others = descriptors
+        box = Box(plan.name, pidfd, [socket.socket(fileno=each) for each in others[:count]])
         if plan.name in self._early:
             box.exited.set_result(self._early.pop(plan.name))
         else:
             self._boxes[plan.name] = box
         return box
+
+    async def _connect(self, box: Box, way: Network, room: Room, inside: Namespaces) -> None:
+        """Give a box that waits for it its way out, and let it begin; end it if that fails."""
+        try:
+            with contextlib.closing(inside):
+                if self._uplinks is None:
+                    raise SandboxFailed("Boxes of this server have no network.")
+                box.link = await self._uplinks.connect(inside, room.uid)
+            rules = network.rules(way, uplink.own_networks())
+            asked = {"name": box.name, "prohibit": rules.prohibit, "via": rules.via}
+            await self._ask({"do": "connect", **asked})
+        except BaseException:
+            box.kill()
+            box.close()
+            raise
 
     async def terminate(self, name: str) -> None:
         """Send SIGTERM to the command of box ``name``, if it still runs."""

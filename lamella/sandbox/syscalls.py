@@ -6,7 +6,9 @@ Every function raises OSError with the name of the call and its main argument.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import signal
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
@@ -22,6 +24,7 @@ MS_PRIVATE = 0x4_0000
 MNT_DETACH = 0x2
 
 PR_SET_PDEATHSIG = 1
+NS_GET_USERNS = 0xB701
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [
@@ -64,6 +67,19 @@ def unmount(target: str) -> None:
     _checked(_libc.umount2(target.encode(), MNT_DETACH), "umount2", target)
 
 
-def die_with_parent(signal: int) -> None:
-    """Be sent ``signal`` when the thread that made this process ends."""
-    _checked(_libc.prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl", "PR_SET_PDEATHSIG")
+def die_with_parent(number: int) -> None:
+    """Be sent ``number`` when the thread that made this process ends."""
+    _checked(_libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl", "PR_SET_PDEATHSIG")
+
+
+def tie_to_parent() -> None:
+    """End with the parent, also if it ended a moment ago."""
+    parent = os.getppid()
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def owner_of(namespace: int) -> int:
+    """A descriptor of the user namespace that the one behind ``namespace`` belongs to."""
+    return fcntl.ioctl(namespace, NS_GET_USERNS)

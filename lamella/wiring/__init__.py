@@ -70,6 +70,7 @@ from lamella.invoke.queue import Queue, Run
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
+from lamella.invoke.ways import Ways
 from lamella.layers.attach import Attaching
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.collect import Collecting
@@ -101,6 +102,7 @@ from lamella.wiring.host import (
     give_memory_back,
     instance,
     seen,
+    uplinks,
 )
 from lamella.wiring.own_log import set_up_logging
 from lamella.wiring.runtimes import interpreters
@@ -165,6 +167,7 @@ class Server:
             unique_uids=os.geteuid() == 0,
             first_uid=FIRST_UID
             + UIDS * (int(hashlib.sha256(name.encode()).hexdigest(), 16) % 4096),
+            uplinks=await uplinks(settings, stack),
         )
         await spawner.start()
         stack.push_async_callback(spawner.close)
@@ -192,7 +195,8 @@ class Server:
         callback = Callback(sessions, settings.function_endpoint)
         doors = Doors()
         java = JavaClient(bytecode, runner)
-        furnisher = Furnisher(catalog, trees, stacks, bytecode, callback, java)
+        ways = Ways(settings.network, settings.network_allow, records.function_tags)
+        furnisher = Furnisher(catalog, trees, stacks, bytecode, callback, java, ways)
         failing = Failing(records, Owners(trees.manifest))
         stack.push_async_callback(failing.close)
         ground = Ground(spawner, reserve, watch, frost, collecting, failing, doors.open)

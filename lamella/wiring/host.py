@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamella.config import Settings
+from lamella.config import Network, Settings
 from lamella.errors import HostError
 from lamella.invoke.pressure import Seen
-from lamella.sandbox import cgroup, usage
+from lamella.sandbox import cgroup, uplink, usage
 from lamella.sandbox.cgroup import Groups
 
 EPHEMERAL = "lamella-ephemeral-"
@@ -118,6 +118,19 @@ def files_for_environments() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     most = 1_048_576 if hard == resource.RLIM_INFINITY else hard
     return max(1, (most - OWN_FILES) // FILES_EACH)
+
+
+async def uplinks(settings: Settings, stack: contextlib.AsyncExitStack) -> uplink.Uplinks | None:
+    """What gives boxes a network, ready to; None where none shall have one.
+
+    Raises SandboxFailed with the mend if this host cannot.
+    """
+    if settings.network is Network.NONE:
+        return None
+    made = uplink.Uplinks(uplink.find())
+    stack.push_async_callback(made.close)
+    await made.start()
+    return made
 
 
 def seen(groups: Groups) -> Seen:

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from lamella import config
-from lamella.config import SETTINGS, Auth, LogFormat, Roles, Settings, SettingsRefused, load
+from lamella.config import (
+    SETTINGS,
+    Auth,
+    LogFormat,
+    Network,
+    Roles,
+    Settings,
+    SettingsRefused,
+    load,
+)
 
 HOME = {"HOME": "/home/ada"}
 
@@ -103,6 +112,18 @@ def test_loopback_needs_no_word_and_gets_no_warning(host: str) -> None:
 def test_a_folder_and_ephemeral_do_not_go_together() -> None:
     (fault,) = refused({"ephemeral": True, "data": "/d"})
     assert "give one of them" in fault
+
+
+def test_networks_that_functions_may_reach_are_read_and_checked() -> None:
+    settings = load({"network": "Tagged", "network_allow": "10.0.0.0/8, 192.168.1.5"}, HOME)
+    assert settings.network is Network.TAGGED
+    assert [str(each) for each in settings.network_allow] == ["10.0.0.0/8", "192.168.1.5/32"]
+    assert load({}, HOME).network is Network.NONE
+    for wrong in ("10.0.0.1/8", "fc00::/7", "", "example.com", "127.0.0.1"):
+        (fault,) = refused({"network_allow": wrong})
+        assert fault.startswith(f"--network-allow {wrong!r}: ")
+    (fault,) = refused({"network": "bridge"})
+    assert fault.endswith("must be none, tagged or host-nat.")
 
 
 def test_every_setting_has_a_sentence_a_flag_and_a_variable() -> None:

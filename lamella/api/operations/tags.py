@@ -45,11 +45,11 @@ def _change(
     change: Callable[[tags.Tags], tags.Tags],
     action: str,
 ) -> None:
-    records, where = services.workshop.records, (caller.account, caller.region)
+    shop, where = services.workshop, (caller.account, caller.region)
     if _is_function(resource):
-        tags.change_function(records, *where, _function(caller, resource, action), change)
+        tags.change_function(shop, *where, _function(caller, resource, action), change)
     else:
-        tags.change(records, tags.resource(*where, resource), change)
+        tags.change(shop.records, tags.resource(*where, resource), change)
 
 
 def _is_function(resource: str) -> bool:

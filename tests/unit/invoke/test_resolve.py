@@ -17,6 +17,7 @@ from lamella.invoke.callback import Callback
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.java_client import JavaClient
 from lamella.invoke.resolve import Resolver
+from lamella.invoke.ways import Ways
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.mount import Stacks
 from lamella.runtimes.catalog import Catalog
@@ -52,6 +53,7 @@ def resolver(at: Works, tmp_path: Path) -> Resolver:
         bytecode,
         Callback(Sessions(b"k" * 32, time.time)),
         JavaClient(bytecode, run),
+        Ways(),
     )
     return Resolver(at.shelf.records, at.shelf.collecting, at.shop.readying, furnisher)
 
