@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lamella.invoke.java_client import QUICK
 from lamella.runtimes.catalog import Catalog
 from lamella.runtimes.java import find
 
@@ -32,7 +33,7 @@ def compile_java(
     files: Sequence[Path], into: Path, *, release: int = 8, path: Sequence[Path] = ()
 ) -> Path:
     javac = found().javac
-    argv = [str(javac), "--release", str(release), "-g", "-nowarn", "-Xlint:-options"]
+    argv = [str(javac), *QUICK, "--release", str(release), "-g", "-nowarn", "-Xlint:-options"]
     argv += ["-d", str(into), "-cp", os.pathsep.join(map(str, path))]
     subprocess.run([*argv, *map(str, files)], check=True, timeout=120)
     return into
@@ -43,8 +44,10 @@ def core(into: Path) -> Path:
     return compile_java(sorted((SOURCES / "core").rglob("*.java")), into)
 
 
-def functions(into: Path, core_classes: Path) -> Path:
-    return compile_java(sorted((SOURCES / "functions").rglob("*.java")), into, path=[core_classes])
+def functions(into: Path) -> Path:
+    """The functions of the tests, and those stand-ins beside them."""
+    found = [path for name in ("core", "functions") for path in (SOURCES / name).rglob("*.java")]
+    return compile_java(sorted(found), into)
 
 
 def files(*folders: Path) -> dict[str, bytes]:

@@ -24,6 +24,9 @@ from lamella.runtimes.java.find import OLDEST, major_of, version_of
 
 REHEARSAL = "lamella.rehearsal"
 """The property that makes the client rehearse: its value is the folder of a function."""
+QUICK = ("-J-Xmx256m", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1")
+"""What makes a short run of javac cost less."""
+
 _DATE = (2000, 1, 1, 0, 0, 0)
 _CLASSES = "classes"
 _MANIFEST = (
@@ -75,15 +78,8 @@ class JavaClient:
         javac = interpreter.compiler
         if javac is None:
             raise HostError("There is no javac to compile the client for Java with.")
-        argv = (
-            str(javac),
-            *target(version_of(javac) or ""),
-            "-encoding",
-            "UTF-8",
-            "-J-Xmx256m",
-            "-g",
-            "-nowarn",
-        )
+        release = target(version_of(javac) or "")
+        argv = (str(javac), *QUICK, *release, "-encoding", "UTF-8", "-g", "-nowarn")
         files = [str(path) for path in sources()]
         self._run([*argv, "-d", str(work / _CLASSES), *files], (SOURCES,), work)
         if not any((work / _CLASSES).rglob("Main.class")):

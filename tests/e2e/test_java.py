@@ -17,21 +17,23 @@ from tests.e2e.server import Cloud, zipped
 
 
 @pytest.fixture(scope="module")
-def layer(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> str:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return javas.files(javas.functions(tmp_path_factory.mktemp("java")))
+
+
+def part(compiled: dict[str, bytes], *packages: str) -> dict[str, bytes]:
+    return {name: data for name, data in compiled.items() if name.startswith(packages)}
+
+
+@pytest.fixture(scope="module")
+def layer(cloud: Cloud, compiled: dict[str, bytes]) -> str:
     """A layer with the interfaces of aws-lambda-java-core and with what functions share."""
-    core = javas.core(tmp_path_factory.mktemp("core"))
     content = {
-        "java/lib/core.jar": javas.jar(javas.files(core)),
+        "java/lib/core.jar": javas.jar(part(compiled, "com/", "org/")),
         "java/lib/shared.jar": javas.jar({"which": b"of the layer"}),
         "wrap": b'#!/bin/sh\nexport WRAPPED="$1"\nexec "$@"\n',
     }
     return cloud.layer(zipped(content, modes={"wrap": 0o755}))
-
-
-@pytest.fixture(scope="module")
-def code(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    core = javas.core(tmp_path_factory.mktemp("core"))
-    return javas.files(javas.functions(tmp_path_factory.mktemp("functions"), core))
 
 
 class Java:
@@ -51,8 +53,8 @@ class Java:
 
 
 @pytest.fixture(scope="module")
-def java(cloud: Cloud, code: dict[str, bytes], layer: str) -> Java:
-    return Java(cloud, code, layer)
+def java(cloud: Cloud, compiled: dict[str, bytes], layer: str) -> Java:
+    return Java(cloud, part(compiled, "example/"), layer)
 
 
 def chosen(runtime: str) -> str:

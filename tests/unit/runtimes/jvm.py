@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from lamella.invoke.java_client import pack, sources, target
+from lamella.invoke.java_client import pack, sources
 from lamella.model.invocation import Reply
 from lamella.runtimes.java.command import COMMON
-from lamella.runtimes.java.find import version_of
 from tests import javas
 from tests.unit.runtimes.node import Play
 
@@ -28,14 +27,7 @@ class Built:
         client = javas.compile_java(sources(), root / "client")
         self.jar = root / "lamella.jar"
         pack(client, self.jar)
-        self.core = javas.core(root / "core")
-        self.task = javas.functions(root / "task", self.core)
-        assert catalog.javac is not None
-        assert target(version_of(catalog.javac) or "")
-        for name, content in javas.files(self.core).items():
-            path = self.task / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        self.task = javas.functions(root / "task")
 
 
 class Jvm:
