@@ -7,6 +7,7 @@ by way of the server's event loop and waits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,12 @@ from types import MappingProxyType
 from lamella.errors import HostError
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.plan import BoxPlan, Limits
+from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import Box, Spawner
 
 SECONDS = 120.0
+END_SECONDS = 2.0
+"""What a box that is killed has to be gone in before nobody waits for it any more."""
 MEBIBYTE = 1_048_576
 USR = Path("/usr")
 NOTHING: Mapping[str, Path] = MappingProxyType({})
@@ -27,9 +31,16 @@ NOTHING: Mapping[str, Path] = MappingProxyType({})
 class BoxRunner:
     """Runs commands in boxes without network, with a gigabyte of memory and two minutes."""
 
-    def __init__(self, spawner: Spawner, groups: Groups, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        spawner: Spawner,
+        groups: Groups,
+        reserve: Reserve,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self._spawner = spawner
         self._groups = groups
+        self._reserve = reserve
         self._loop = loop
         self._numbers = itertools.count(1)
         self._running: set[Box] = set()
@@ -69,19 +80,16 @@ class BoxRunner:
             writable={str(writable): writable},
             directory=str(writable),
         )
-        group = self._groups.make(name)
-        group.limit(limits)
-        room = await self._spawner.room(name, limits.tmp)
-        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            group = self._groups.make(name)
+            stack.push_async_callback(self._reserve.leave, group)
+            group.limit(limits)
+            room = await self._spawner.room(name, limits.tmp)
+            stack.push_async_callback(self._spawner.leave, room)
+            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            stack.callback(os.close, null)
             if not self._aborted:
                 await self._wait(await self._spawner.box(plan, room, group, null))
-        finally:
-            os.close(null)
-            await self._spawner.leave(room)
-            while not group.remove():
-                await asyncio.sleep(0.001)
-
         if self._aborted:
             raise HostError("The server is stopping.")
 
@@ -90,10 +98,9 @@ class BoxRunner:
         try:
             await asyncio.wait_for(asyncio.shield(box.exited), SECONDS)
         except TimeoutError:
-            box.kill()
-            await box.exited
             raise HostError(f"compiling took longer than {SECONDS:.0f} seconds") from None
         finally:
             self._running.discard(box)
             box.kill()
+            await asyncio.wait((box.exited,), timeout=END_SECONDS)
             box.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,8 @@ from typing import Generic, Protocol, TypeVar
 from lamella.sandbox.usage import Machine
 
 LOOK_SECONDS = 1.0
+LEAST_PAUSE = 20
+"""How many times as long as a look takes is waited at least: without control groups it is long."""
 ENDING_SECONDS = 4.0
 """How long what was ended may take before memory is counted again, as if it was gone."""
 FLOOR_SHARE = 20
@@ -163,14 +166,17 @@ class MemoryGuard(Generic[S]):
                 await self._task
 
     async def _watch(self) -> None:
+        took = 0.0
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(max(LOOK_SECONDS, took * LEAST_PAUSE))
+            began = time.monotonic()
             try:
                 await self.look()
             except OSError as error:
                 if not self._told:
                     log.warning("memory of environments cannot be counted: %s", error)
                 self._told = True
+            took = time.monotonic() - began
 
     async def look(self) -> None:
         """Count once, and end what has to go. Raises OSError."""

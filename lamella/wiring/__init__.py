@@ -177,7 +177,7 @@ class Server:
 
         trees = Trees(folders.node / "trees", blobs, UNZIPPED_BYTES)
         stacks = Stacks(trees, folders.node / "stacks")
-        runner = BoxRunner(spawner, groups, loop)
+        runner = BoxRunner(spawner, groups, reserve, loop)
         bytecode = BytecodeTrees(folders.node / "bytecode", runner)
         collecting = Collecting(records, blobs, trees, stacks, bytecode)
         await asyncio.to_thread(clean, blobs, trees, stacks, bytecode, collecting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from lamella.errors import ApiError, SandboxFailed
 from lamella.invoke.admission import Admission
 from lamella.invoke.environment import Environment
 from lamella.invoke.pool import Pool
+from lamella.invoke.pressure import Cause
 from lamella.invoke.shelf import Shelf
 from lamella.model.concurrency import Share
 from lamella.model.function import Function
@@ -147,6 +149,12 @@ class World:
             self.pool.provision(shelf, pick % 4)
         elif what == "reserve":
             self.admission.share_out(*HERE, {name: Share(pick % 4)} if pick % 5 else {})
+        elif what == "memory":
+            self.pool.budget.held = sys.maxsize if pick % 3 else 0
+        elif what == "evict":
+            unused = self.pool.unused()
+            if unused:
+                self.pool.evict(unused[pick % len(unused)].environment, Cause.MEMORY)
         elif what == "change":
             self.updates += 1
             self.pool.forget((*HERE, name, "$LATEST"))
@@ -181,6 +189,7 @@ STEPS = st.tuples(
         (
             *("take", "take", "started", "started", "give back", "provision"),
             *("cancel", "drop", "give back failed", "not started", "die", "reserve", "change"),
+            *("memory", "evict"),
         )
     ),
     st.sampled_from(NAMES),
