@@ -31,8 +31,7 @@ def c(build: Path) -> bytes:
 
 def rust(build: Path) -> bytes:
     target = build / "bootstrap-rust"
-    options = ("--edition", "2021", "-C", "opt-level=1")
-    return _compiled(target, "rustc", *options, "-o", target, PROGRAMS / "bootstrap.rs")
+    return _compiled(target, "rustc", "--edition", "2021", "-o", target, PROGRAMS / "bootstrap.rs")
 
 
 def _compiled(target: Path, *command: str | Path) -> bytes:

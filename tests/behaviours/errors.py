@@ -97,7 +97,11 @@ def timeout(bench: Bench) -> None:
         "errorType": "Sandbox.Timedout",
         "errorMessage": f"RequestId: {said.request_id} Error: Task timed out after 2.00 seconds",
     }
-    assert bench.result(name, "count") == 1
+    # On a busy machine starting anew may itself take longer than the timeout.
+    again = [bench.invoke(name, "count")]
+    while again[-1].error is not None and len(again) < 10:
+        again.append(bench.invoke(name, "count"))
+    assert again[-1].payload == 1
 
 
 @row(LOADING, "init error", "an error while the code is loaded, as the language has it")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from tests.behaviours.bench import Bench, until
@@ -68,17 +70,32 @@ def internal(bench: Bench) -> None:
     until(lambda: "INVOKE" in bench.sh(name, "grep -o INVOKE /tmp/within"))
 
 
+def _more(count: Callable[[], int], than: int) -> bool:
+    return count() > than
+
+
 @row(PART, "end", "with an extension: SIGTERM before the end, and the extension's SHUTDOWN")
 def end(bench: Bench) -> None:
     files = {"extensions/outside": EXTENSION}
     layer = bench.cloud.layer(
         zipped(files, modes=dict.fromkeys(files, 0o755)), f"outside-{uuid.uuid4().hex}"
     )
-    name = bench.own({"MINE": "1"}, Layers=[layer])
-    assert bench.result(name, "echo", 1) == 1
-    bench.cloud.configure(name, Environment={"Variables": {"MINE": "2"}})
-    until(lambda: any("told to end" in line for line in bench.log(name)))
-    until(lambda: any('"SHUTDOWN"' in line for line in bench.log(name)))
+    name = bench.own(Layers=[layer])
+
+    def ends() -> int:
+        return sum('"SHUTDOWN"' in line for line in bench.log(name))
+
+    # On a busy machine the runtime's share of the two seconds may be over before it was heard.
+    told = False
+    for turn in range(5):
+        before = ends()
+        assert bench.result(name, "echo", 1) == 1
+        bench.cloud.configure(name, Environment={"Variables": {"MINE": str(turn)}})
+        until(partial(_more, ends, before))
+        told = told or any("told to end" in line for line in bench.log(name))
+        if told:
+            break
+    assert told
     assert not [line for line in bench.log(name) if re.search("crew|Killed|Terminated", line)]
 
 
