@@ -24,6 +24,7 @@ PRIVATE, ALLOWED, METADATA = "10.9.0.7", "10.9.1.7", "169.254.169.254"
 PORT = 8080
 LOCAL_PORT = 8081
 RESOLVER_PORT = 53
+NOBODY = 65_534
 
 
 def missing() -> str:
@@ -107,5 +108,16 @@ def with_resolver(folder: Path, address: str) -> tuple[str, ...]:
     """The command before a server's that gives it a resolver of its own, as this process's child."""
     file = folder / f"resolv-{address}"
     file.write_text(f"search secret.example\nnameserver {address}\n")
-    script = f'mount --bind "{file}" /etc/resolv.conf && exec "$@"'
-    return ("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh")
+    return _in_mounts_of_its_own(f'mount --bind "{file}" /etc/resolv.conf')
+
+
+def as_nobody() -> tuple[str, ...]:
+    """The command before one that runs without any right, on a host that has the device for all."""
+    device = "mount -t tmpfs -o dev tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200"
+    drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    return (*_in_mounts_of_its_own(device), *drop)
+
+
+def _in_mounts_of_its_own(script: str) -> tuple[str, ...]:
+    own = ("unshare", "--mount", "--propagation", "private")
+    return (*own, "sh", "-c", f'umask 0 && {script} && umask 022 && exec "$@"', "sh")

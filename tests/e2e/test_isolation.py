@@ -144,6 +144,12 @@ def test_there_is_no_way_out_of_the_box_at_all(cloud: Cloud, attacker: str) -> N
     assert "Network is unreachable" in refused(answer)
 
 
+def test_a_tag_gives_no_network_where_the_server_gives_none(cloud: Cloud) -> None:
+    function = cloud.function(ATTEMPT, Tags={"lamella:network": "host-nat"})
+    names = cloud.result(function, {"try": "[name for _, name in socket.if_nameindex()]"})
+    assert names == ["lo"]
+
+
 def test_abstract_sockets_of_the_host_are_not_seen(cloud: Cloud, attacker: str) -> None:
     name = f"\0lamella-{os.getpid()}"
     with socket.socket(socket.AF_UNIX) as listener:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -213,11 +216,22 @@ def test_who_asks_by_a_tag_gets_a_network_and_loses_it_with_the_tag(tmp_path: Pa
         assert "must be none or host-nat." in refused.value.response["Error"]["Message"]
 
 
-def test_a_tag_gives_nothing_where_the_server_gives_nothing(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as server:
-        cloud = Cloud(server.endpoint)
-        function = cloud.function(CODE, Tags={WAY: "host-nat"})
-        assert cloud.result(function, {"try": "interfaces()"}) == ["lo"]
+def test_it_takes_no_root(tmp_path: Path) -> None:
+    within = outside.as_nobody()
+    if subprocess.run([*within, sys.executable, "-c", "import lamella"], check=False).returncode:
+        pytest.skip("another user than root cannot run this Python")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, outside.NOBODY, outside.NOBODY)
+        environ = {"HOME": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        options = ("--network", "host-nat")
+        with serving(Path(folder, "data"), *options, environ=environ, within=within) as server:
+            cloud = Cloud(server.endpoint)
+            function = cloud.function(CODE, Timeout=15)
+            assert cloud.result(function, {"try": f"ask({OUTSIDE!r}, {PORT})"}) == f"at {OUTSIDE}"
+            for address in (HOST, METADATA, outside.PRIVATE):
+                refused = cloud.result(function, {"try": f"ask({address!r}, {PORT})"})["refused"]
+                assert refused == "PermissionError: Permission denied"
+            assert "refused" in cloud.result(function, {"try": f"ask({GATEWAY!r}, {LOCAL_PORT})"})
 
 
 @pytest.mark.parametrize("killed", [False, True])
