@@ -289,7 +289,9 @@ class Environment(Watched):
         self._report()
 
     def _failed(self, call: Call, reply: Reply) -> None:
-        """Have an error looked into, later."""
+        """Have an error looked into, later; what a stop of the server ended is nobody's."""
+        if self._aborted:
+            return
         self._journal.drain()
         journal, tail = self._journal, self._journal.tail()
         self._ground.failing.add(

@@ -216,6 +216,8 @@ class _Connection(asyncio.Protocol):
             self.drop()
             return
         head = wire.invocation_head(event)
+        if not self._keep_alive:
+            head = wire.closing(head)
         if len(event.payload) <= JOIN_BYTES:
             self._transport.write(head + event.payload)
         else:
@@ -424,6 +426,8 @@ class _Connection(asyncio.Protocol):
             self._runtime.finish(TOO_LARGE)
 
     def _write(self, response: bytes) -> None:
-        self._transport.write(response)
-        if not self._keep_alive:
+        if self._keep_alive:
+            self._transport.write(response)
+        else:
+            self._transport.write(wire.closing(response))
             self._end()

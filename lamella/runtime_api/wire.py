@@ -104,3 +104,10 @@ def answer_of(said: Said) -> bytes:
     head = f"HTTP/1.1 {said.status} {_REASONS[said.status]}\r\nContent-Type: application/json\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in said.headers)
     return f"{head}Content-Length: {len(said.body)}\r\n\r\n".encode() + said.body
+
+
+def closing(response: bytes) -> bytes:
+    """The answer to a request after which the connection is closed: clients that pool connections
+    would use it again if they were not told."""
+    status, _, rest = response.partition(b"\r\n")
+    return status + b"\r\nConnection: close\r\n" + rest

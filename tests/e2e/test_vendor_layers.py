@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.queues import until
 from tests.e2e.server import Cloud, Server, serving, zipped
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -28,6 +29,7 @@ OPENTELEMETRY = (
 )
 DATADOG = ("datadog-lambda==8.130.0",)
 POWERTOOLS_JS = ("@aws-lambda-powertools/logger@2.36.0", "@aws-lambda-powertools/metrics@2.36.0")
+EXTENSION = ("@serverless/aws-lambda-otel-extension-dist@0.1.11",)
 NODE = "nodejs20.x"
 
 
@@ -246,3 +248,36 @@ def test_datadog_redirects_the_handler(cloud: Cloud) -> None:
     invoked = cloud.invoke(name, 7)
     assert (invoked.payload, invoked.error) == (7, None), invoked
     assert any(each.get("m") == "shop.orders" for each in records(invoked.log)), invoked.log
+
+
+def test_an_extension_that_npm_ships_runs_unchanged(cloud: Cloud, server: Server) -> None:
+    """An external extension with its wrapper, which subscribes to logs and prints traces."""
+    home = from_npm(*EXTENSION)
+    (found,) = home.rglob("extension.zip")
+    name = cloud.function(
+        "exports.handler = async (event) => event;",
+        file="app.js",
+        runtime=NODE,
+        layers=[cloud.layer(found.read_bytes())],
+        MemorySize=512,
+        Environment={
+            "Variables": {
+                "AWS_LAMBDA_EXEC_WRAPPER": "/opt/otel-extension/otel-handler",
+                "SLS_OTEL_REPORT_TYPE": "json",
+            }
+        },
+    )
+    for order in (7, 8):
+        invoked = cloud.invoke(name, order)
+        assert (invoked.payload, invoked.error) == (order, None), (invoked, _log(server, name))
+    until(lambda: "resourceSpans" in _log(server, name))
+    assert "EXTENSION\tName: otel-extension\tState: Ready" in _log(server, name)
+
+
+def _log(server: Server, name: str) -> str:
+    return "".join(
+        json.loads(line)["message"]
+        for path in sorted(server.data.joinpath("logs").rglob("*.jsonl"))
+        if name in str(path)
+        for line in path.read_text().splitlines()
+    )

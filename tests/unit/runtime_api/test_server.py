@@ -114,9 +114,10 @@ def test_response_and_next_may_come_on_different_connections(play: Play) -> None
             future = stage.api.invoke(event(f"r{number}"))
             await client.answer()
             other = await stage.client()
-            await other.call(
+            answer = await other.call(
                 "POST", f"invocation/r{number}/response", b"1", "Connection: close\r\n"
             )
+            assert answer.headers["Connection"] == "close"
             assert (await future).payload == b"1"
             assert await other.closed()
 
