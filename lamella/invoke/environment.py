@@ -124,6 +124,7 @@ class Environment(Watched):
         self._group: Group | None = None
         self._spare: str | None = None
         self._session: Session | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._boxes = 0
         self._init_duration: float | None = None
         self._timed_out = False
@@ -202,8 +203,9 @@ class Environment(Watched):
     async def invoke(self, call: Call) -> Answer:
         """Run one invocation to its answer. Raises SandboxFailed if no box can be made."""
         self._report()
-        timeout = self.function.timeout
-        until = time.monotonic() + timeout
+        if self._ending is not None:
+            await self._end_box(None)
+        until = time.monotonic() + self.function.timeout
         reply = None
         if self.state is EnvironmentState.FAILED:
             reply = await self._begin_anew(call, until)
@@ -391,7 +393,7 @@ class Environment(Watched):
             answer.set_result(report.timed_out(self._request_id, self.function.timeout))
 
     def _session_changed(self) -> None:
-        """A process of the box is gone; whoever waits for it learns why."""
+        """A process of the box is gone, or says that it has failed; whoever waits learns why."""
         session = self._session
         if session is None or not session.is_broken:
             return
@@ -400,7 +402,11 @@ class Environment(Watched):
         if answer is not None and not answer.done():
             answer.set_result(session.failure(self._request_id))
         elif idle:
+            # Nobody waits for this box: those who are left in it are told now, and end.
             self._go(EnvironmentEvent.FAULT)
+            self._session = None
+            ending = self._end_session(session, Reason.FAILURE)
+            self._ending = asyncio.get_running_loop().create_task(ending)
         if idle and self.on_death is not None:
             self.on_death()
 
@@ -437,10 +443,16 @@ class Environment(Watched):
 
     async def _end_box(self, reason: Reason | None) -> None:
         """End the box and wait until the kernel has cleared it away; the room stays."""
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            await ending
         session, self._session = self._session, None
         if session is not None:
-            await session.end(reason)
-            self._journal.end_processes()
+            await self._end_session(session, reason)
+
+    async def _end_session(self, session: Session, reason: Reason | None) -> None:
+        await session.end(reason)
+        self._journal.end_processes()
 
     async def stop(self) -> None:
         """End the environment for good: processes, ``/tmp``, control group, descriptors.

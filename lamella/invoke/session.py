@@ -53,7 +53,8 @@ OpenDoor = Callable[[socket.socket], Awaitable[Door]]
 
 
 class Session:
-    """The processes of one box and what they talk to. ``changed`` is told when one has ended.
+    """The processes of one box and what they talk to. ``changed`` is told when one has ended or
+    has failed by its own account.
 
     While nobody in it has anything to do, ``frost`` may freeze it; the next invocation, or the
     end, thaws it.
@@ -82,7 +83,7 @@ class Session:
         self._is_leaving = False
         about = About(function.name, function.version, function.handler or "", function.account)
         names = tuple(furnished.extensions)
-        self.extensions = Extensions(about, names[:MOST])
+        self.extensions = Extensions(about, names[:MOST], changed)
         if len(names) > MOST:
             self.extensions.too_many(names[MOST])
         self.telemetry = Telemetry(self._connect)

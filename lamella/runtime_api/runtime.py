@@ -92,14 +92,13 @@ class Runtime:
         if self.event is not None:
             raise RuntimeError(f"invocation {self.event.request_id} is under way")
         self.event = event
-        self._request_id = event.request_id.encode()
         self._answer = asyncio.get_running_loop().create_future()
         if self._waiting is not None:
             self._deliver(self._waiting)
         return self._answer
 
     def knows(self, request_id: bytes) -> bool:
-        """Whether ``request_id`` is the invocation under way or the last one."""
+        """Whether ``request_id`` is the invocation that the runtime was given last."""
         return request_id == self._request_id
 
     def next(self, line: Line) -> bool:
@@ -128,6 +127,8 @@ class Runtime:
     def _deliver(self, line: Line) -> None:
         assert self.event is not None
         self.state = RUNTIME[self.state, RuntimeEvent.DELIVERED]
+        # Not before: a second answer to the last one is refused as such, whoever waits already.
+        self._request_id = self.event.request_id.encode()
         self._waiting = None
         self._served = line
         line.deliver(self.event)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.misbehaving import Ground
 from tests.e2e.server import Cloud, Server, serving
 
 
@@ -24,3 +25,12 @@ def cloud(server: Server) -> Cloud:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A server on which what misbehaves runs alone."""
+    with serving(tmp_path_factory.mktemp("ground") / "data") as server:
+        made = Ground(server, Cloud(server.endpoint))
+        made.settle()
+        yield made
