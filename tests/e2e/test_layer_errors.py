@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from lamella.cli.main import app
 from lamella.errors import RuntimeMissing
 from lamella.functions import failures
 from lamella.runtimes.catalog import Catalog
@@ -44,13 +44,9 @@ def _runtime(name: str) -> str:
 
 
 def command(server: Server, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "lamella", "function", "errors", *words, "--data", str(server.data)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = CliRunner().invoke(app, ["function", "errors", *words, "--data", str(server.data)])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def errors(server: Server, name: str, count: int = 1) -> list[dict[str, Any]]:
