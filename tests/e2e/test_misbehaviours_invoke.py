@@ -3,9 +3,11 @@ invocation goes well."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.e2e.misbehaving import Ground, Row, check, rows
+from tests.e2e.misbehaving import Ground, Row, check, recovers, rows
 
 EXIT, ILLEGAL = "Runtime.ExitError", "InvalidStateTransition"
 TIMEOUT, TIMED_OUT = "Sandbox.Timedout", "Error: Task timed out after 1.00 seconds"
@@ -355,11 +357,11 @@ def test_a_runtime_that_does_other_harm(ground: Ground, row: Row) -> None:
 
 
 def test_what_is_no_json_is_handed_on_as_it_is(ground: Ground) -> None:
-    row = Row(fault="note(post('response', b'{no json \\xff\\0'))", seen=[202])
+    row = Row(fault=r"note(post('response', b'{no json \xff\0'))", seen=[202])
     with ground.function(row) as name:
         answer = ground.cloud.client.invoke(
-            FunctionName=name,
-            Payload=b"{\"fault\": \"post('response', b'{no json \\\\xff\\\\0')\"}",
+            FunctionName=name, Payload=json.dumps({"fault": row.fault}).encode()
         )
         assert "FunctionError" not in answer
         assert answer["Payload"].read() == b"{no json \xff\0"
+        recovers(ground, row, name)
