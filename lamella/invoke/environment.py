@@ -427,7 +427,8 @@ class Environment(Watched):
 
     def memory_held(self) -> int:
         """Bytes that the box holds, its files in ``/tmp`` among them. Blocks; for any thread."""
-        return usage.held(self._group, self._session.pid if self._session else None)
+        session = self._session  # another thread may end it meanwhile
+        return usage.held(self._group, session.pid if session else None)
 
     def abort(self) -> None:
         """End what runs, now; an invocation under way is answered as if the runtime was killed.

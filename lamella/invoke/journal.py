@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import orjson
+
 from lamella.invoke import happenings, levels, report
 from lamella.invoke.frames import Printed
 from lamella.invoke.furnish import Furnished, runtime_version
@@ -206,9 +208,14 @@ class Journal:
             self._output.say(report.subscription(record["name"], record["types"]))
 
     def _hear(self, telemetry: Telemetry, kind: str, line: str) -> None:
-        if telemetry.wanted:
-            found: dict[str, Any] | None = levels.json_object(line) if self._is_json else None
+        if not telemetry.wanted:
+            return
+        found: dict[str, Any] | None = levels.json_object(line) if self._is_json else None
+        try:
             telemetry.publish(kind, line if found is None else found)
+        except orjson.JSONEncodeError:
+            # An object that is nested too deep to be part of a record stays text.
+            telemetry.publish(kind, line)
 
 
 def _kept(function: Function) -> Callable[[Printed], bool] | None:

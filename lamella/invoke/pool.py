@@ -37,6 +37,9 @@ Key = tuple[str, str, str, str]
 SWEEP_SECONDS = 1.0
 STEADY_SECONDS = 60.0
 """An environment that was idle for so long did not die of its start."""
+LAST_SECONDS = 2_700.0
+"""How long after its time an environment may still be taken: what begins then ends before its
+credentials do. Nearly always `Pool._renew` has replaced it by then."""
 STOPPING = "The server is stopping."
 
 log = logging.getLogger(__name__)
@@ -104,9 +107,12 @@ class Pool:
         Raises TooManyRequests at the limits of the function, the account and the host.
         """
         shelf.gate.enter()
-        unused = shelf.ready or shelf.idle
-        if unused:
+        while unused := shelf.ready or shelf.idle:
             environment = unused.pop()
+            if environment.worn_at + LAST_SECONDS < time.time():
+                # The clock has run on without the sweeper, as on a machine that slept.
+                self._give_up(shelf, environment, Ending.AGE)
+                continue
             shelf.busy.add(environment)
             return environment
         try:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import resource
 import select
@@ -27,6 +28,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -78,6 +80,7 @@ class Keeper:
         self._filter = b""
         self._making: dict[int, Making] = {}
         self._gates: dict[str, int] = {}
+        self._outbox = signals.Outbox()
         self._poll = select.poll()
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._requests: Mapping[str, Callable[[Any, list[int]], Answer | None]] = {
@@ -110,16 +113,18 @@ class Keeper:
                 self._go_on(making)
             for making in [each for each in self._making.values() if each.until < time.monotonic()]:
                 self._conclude(making)
+            self._outbox.end_late()
             if wake in ready:
                 self._reap()
             if self._channel.fileno() in ready and not self._answer():
                 return
 
     def _patience(self) -> int | None:
-        """Milliseconds until a box that is being made has taken too long."""
-        if not self._making:
+        """Milliseconds until a box that is being made, or a signal, has taken too long."""
+        first = min((making.until for making in self._making.values()), default=math.inf)
+        first = min(first, self._outbox.until)
+        if first == math.inf:
             return None
-        first = min(making.until for making in self._making.values())
         return max(0, int((first - time.monotonic()) * 1000) + 1)
 
     def _answer(self) -> bool:
@@ -326,13 +331,23 @@ class Keeper:
             reaching = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         return {}, [reaching.detach()]
 
-    def _signal(self, request: Any, _: list[int]) -> Answer:
-        """Send a signal to a box's command, or to all of its processes, if it still runs."""
-        first = self._first.get(request["name"])
+    def _signal(self, request: Any, _: list[int]) -> Answer | None:
+        """Send a signal to a box's command, or to all of its processes, if it still runs.
+
+        The latter is answered when it has been sent.
+        """
+        name = request["name"]
+        first = self._first.get(name)
+        if first is not None and request["all"]:
+            done = partial(self._sent, request)
+            self._outbox.add(signals.Sending(name, first, request["number"], done))
+            return None
         if first is not None:
-            send = signals.to_all if request["all"] else signals.to_command
-            send(first, request["number"])
+            signals.to_command(first, request["number"])
         return {}, []
+
+    def _sent(self, request: Any, fault: str | None) -> None:
+        self._reply(request, {} if fault is None else {"error": fault}, [])
 
     def _listen_inside(self, pid: int, port: int) -> int:
         with self._inside(pid):
@@ -373,6 +388,8 @@ class Keeper:
                 return
             if pid == 0:
                 return
+            if self._outbox.ended(pid, status):
+                continue
             for making in [each for each in self._making.values() if each.child == pid]:
                 self._conclude(making, ended=True)
             self._end_orphans()
@@ -380,6 +397,7 @@ class Keeper:
             if name is not None:
                 del self._first[name]
                 self._close_gate(name)
+                self._outbox.forget(name)
                 code = os.waitstatus_to_exitcode(status)
                 message = json.dumps({"exited": name, "status": code}).encode()
                 self._channel.send(message)

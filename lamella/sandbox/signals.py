@@ -4,12 +4,23 @@ those that a box's program begins with."""
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import os
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from lamella.sandbox import syscalls
+
+SEND_SECONDS = 1.0
+"""How long it may take to send a signal to all of a box: a millisecond or two is usual."""
+TRIES = 3
+"""Who sends may be killed with the box, or by it."""
+GONE = 3
+"""What the child that sends one exits with where the box has ended."""
 
 _OURS = (
     signal.SIGCHLD,
@@ -31,11 +42,88 @@ def to_command(first: int, number: int) -> None:
             os.kill(int(child), number)
 
 
-def to_all(first: int, number: int) -> None:
-    """Send a signal to every process of the box but its first, which runs nothing of a function.
+class Sending(NamedTuple):
+    """A signal for every process of a box but its ``first``, which runs nothing of a function.
+
+    ``done`` is told once that it was sent, or what went wrong.
+    """
+
+    box: str
+    first: int
+    number: int
+    done: Callable[[str | None], None]
+
+
+class Outbox:
+    """Sends SIGSTOP and SIGCONT to all of a box. Nobody waits for it: who sends is in the box's
+    process namespace for a moment, where a box of the server's own user may stop it.
+
+    Of one box the signals take effect in order; of those that wait for another the last counts.
+    """
+
+    def __init__(self) -> None:
+        self._busy: dict[str, int] = {}
+        self._next: dict[str, Sending] = {}
+        self._children: dict[int, tuple[Sending, float]] = {}
+
+    def add(self, sending: Sending) -> None:
+        """Send, at once or when what is being sent to the same box has been."""
+        if sending.box in self._busy:
+            replaced = self._next.get(sending.box)
+            self._next[sending.box] = sending
+            if replaced is not None:
+                replaced.done(None)
+            return
+        try:
+            child = _begin(sending.first, sending.number)
+        except FileNotFoundError:
+            sending.done(None)  # the box has ended
+        except OSError as error:
+            sending.done(str(error))
+        else:
+            self._busy[sending.box] = child
+            self._children[child] = sending, time.monotonic() + SEND_SECONDS
+
+    def ended(self, child: int, status: int) -> bool:
+        """A child of this process has ended; whether it was one that sent a signal."""
+        if child not in self._children:
+            return False
+        sending, _ = self._children.pop(child)
+        del self._busy[sending.box]
+        good = status == 0 or os.waitstatus_to_exitcode(status) == GONE
+        sending.done(None if good else "signals could not be sent to the processes of a box")
+        following = self._next.pop(sending.box, None)
+        if following is not None:
+            self.add(following)
+        return True
+
+    def forget(self, box: str) -> None:
+        """A box has ended: nothing is sent to it any more."""
+        waiting = self._next.pop(box, None)
+        if waiting is not None:
+            waiting.done(None)
+
+    @property
+    def until(self) -> float:
+        """When the first that is being sent has taken too long."""
+        return min((until for _, until in self._children.values()), default=math.inf)
+
+    def end_late(self) -> None:
+        """End what has taken too long; `ended` hears of it."""
+        now = time.monotonic()
+        for child, (sending, until) in self._children.items():
+            if until < now:
+                self._children[child] = sending, math.inf
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+
+
+def _begin(first: int, number: int) -> int:
+    """Fork a child that sends a signal to every process beside ``first``; its number.
 
     They get it in one moment: the kernel goes through the process namespace while nothing can
-    fork, so nobody gets away by having children. Raises OSError if it cannot be sent.
+    fork, so nobody gets away by having children. Raises OSError, FileNotFoundError if ``first``
+    has ended.
     """
     space = os.open(f"/proc/{first}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -44,24 +132,38 @@ def to_all(first: int, number: int) -> None:
             _from_within(space, number)
     finally:
         os.close(space)
-    _, status = os.waitpid(child, 0)
-    if status:
-        raise OSError("signals could not be sent to the processes of a box")
+    return child
 
 
 def _from_within(space: int, number: int) -> NoReturn:
     """In a forked child: fork into the namespace, whose processes are then all there are."""
     status = 1
     try:
+        signal.set_wakeup_fd(-1)
         syscalls.setns(space, syscalls.CLONE_NEWPID)
-        sender = os.fork()
-        if sender == 0:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, number)
-            os._exit(0)
-        status = os.waitpid(sender, 0)[1] and 1
+        for _ in range(TRIES):
+            sender = _forked()
+            if sender == 0:
+                # What the box has stopped ends with its parent, which the box cannot reach.
+                syscalls.die_with_parent(signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(-1, number)
+                os._exit(0)
+            status = GONE if sender is None else os.waitpid(sender, 0)[1] and 1
+            if status != 1:
+                break
     finally:
         os._exit(status)
+
+
+def _forked() -> int | None:
+    """`os.fork` into a namespace; None where its first process has ended: no other can begin."""
+    try:
+        return os.fork()
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            return None
+        raise
 
 
 def restore() -> None:

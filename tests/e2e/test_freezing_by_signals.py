@@ -65,6 +65,17 @@ def test_what_works_in_the_background_is_stopped_and_goes_on(server: Server, kin
         assert all(each.ended() for each in below)
 
 
+def test_the_end_of_what_was_stopped_is_no_fault_of_freezing(server: Server) -> None:
+    cloud = Cloud(server.endpoint)
+    name = cloud.function(IDLE)
+    for number in range(3):
+        cloud.result(name)
+        until(lambda: stopped(server))
+        cloud.configure(name, Description=str(number))
+        until(lambda: not stopped(server))
+    assert "not frozen" not in server.log()
+
+
 def test_the_end_of_the_server_is_told_to_extensions_that_were_stopped(server: Server) -> None:
     cloud = Cloud(server.endpoint)
     cloud.result(cloud.function(IDLE, layers=[beating_extension(cloud)]))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lamella.errors import ApiError, SandboxFailed
 from lamella.invoke.admission import Admission
 from lamella.invoke.environment import Environment
-from lamella.invoke.pool import Pool
+from lamella.invoke.pool import LAST_SECONDS, Pool
 from lamella.invoke.pressure import Cause
 from lamella.invoke.shelf import Shelf
 from lamella.model.concurrency import Share
@@ -85,6 +85,32 @@ def test_an_environment_whose_credentials_end_soon_serves_nobody_any_more() -> N
         assert not shelf.ready
         await world.settle()
         await world.step("started", "a", 0)
+        world.check()
+        await world.end()
+
+    asyncio.run(script())
+
+
+def test_nobody_gets_an_environment_whose_credentials_ended_while_the_machine_slept() -> None:
+    async def script() -> None:
+        world = World()
+        shelf = world.shelf("a")
+        world.pool.provision(shelf, 1)
+        for what in ("take", "started", "started", "give back"):
+            await world.settle()
+            await world.step(what, "a", 0)
+        await world.settle()
+        assert (len(shelf.ready), len(shelf.idle)) == (1, 1)
+        for environment in (*shelf.ready, *shelf.idle):
+            environment.worn_at = time.time() - LAST_SECONDS - 1
+        await world.step("take", "a", 0)
+        await world.settle()
+        assert not world.taken
+        assert [each.state for each in world.made[:2]] == [EnvironmentState.ENDED] * 2
+        await world.step("started", "a", 0)
+        await world.settle()
+        assert world.taken[0][1] in world.made[2:]
+        world.taken[0][1].worn_at = time.time() - 1  # still good for a while
         world.check()
         await world.end()
 
