@@ -63,7 +63,8 @@ class Assuming:
     """Gives sessions of roles.
 
     With ``checked`` callers are who they say they are, so a role must have been made before it can
-    be assumed. Without, a role of any name will do. With ``enforced`` roles' policies decide what
+    be assumed. Without, a role of any name will do, and for who has a session one
+    of its own account. With ``enforced`` roles' policies decide what
     their sessions may do.
     """
 
@@ -120,9 +121,14 @@ class Assuming:
             )
 
     def _may(self, asker: Asker, account: str, role: Role | None) -> bool:
-        """The role's trust decides; inside of an account for those alone whom policies limit."""
+        """The role's trust decides; inside of an account for those alone whom policies limit.
+
+        A role that is not there has no trust: no session, and so no function, gets into another
+        account by it.
+        """
         if role is None:
-            return not self._checked
+            own = asker.account == account or session_role(asker.arn) is None
+            return own and not self._checked
         if asker.account == account and not asker.limited:
             return True
         return trusts(role.trust, asker)

@@ -62,6 +62,7 @@ _STATEMENTS: Mapping[str, tuple[Mapping[str, object], ...]] = {
             "Resource": "arn:aws:logs:*:*:log-group:/aws/lambda/*",
         },
     ),
+    "AWSDenyAll": ({"Effect": "Deny", "Action": "*", "Resource": "*"},),
     "PowerUserAccess": (
         {
             "Effect": "Allow",

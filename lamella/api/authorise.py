@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lamella.accounts.conditions import Context
+from lamella.accounts.identity import session_role
 from lamella.accounts.limits import Limits
 from lamella.api.caller import Caller
 from lamella.errors import AccessDenied
@@ -79,8 +80,9 @@ def check_one(caller: Caller, action: str, resource: str) -> None:
 
 
 def unlimited(caller: Caller, what: str) -> None:
-    """AccessDenied for callers whom a policy limits: no action of IAM covers ``what``."""
-    if caller.limits is not None:
+    """AccessDenied for callers whom a policy limits, as no action of IAM covers ``what``, and for
+    sessions of roles, which are functions for the most part."""
+    if caller.limits is not None or session_role(caller.principal_arn) is not None:
         raise AccessDenied(
             f"{what} is not for access keys with a policy, nor for sessions of roles."
         )

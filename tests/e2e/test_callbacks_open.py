@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from lamella.api.doors import CONNECTIONS
 from tests.e2e.callers import Agent
@@ -17,9 +20,10 @@ import socket
 import urllib.error
 import urllib.request
 
-def answer(path):
+def answer(path, headers):
     try:
-        with urllib.request.urlopen("http://127.0.0.1:9002" + path, timeout=10) as answer:
+        asked = urllib.request.Request("http://127.0.0.1:9002" + path, headers=headers)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
             return [answer.status, answer.read().decode()]
     except urllib.error.HTTPError as error:
         return [error.code, error.headers.get("x-amzn-errortype")]
@@ -40,7 +44,7 @@ def connected(count):
 def handler(event, context):
     if "connect" in event:
         return connected(event["connect"])
-    return [answer(path) for path in event["paths"]]
+    return [answer(path, event.get("headers", {})) for path in event["paths"]]
 """
 AWAY = """
 import os
@@ -102,6 +106,24 @@ def test_a_function_assumes_a_role_and_is_narrowed_by_a_policy(agent: Agent) -> 
     refused = agent.ask(service="lambda", operation="get_account_settings", signed=signed)
     assert refused[:2] == [403, "AccessDeniedException"]
     assert "because no session policy allows the lambda:GetAccountSettings action" in refused[2]
+
+
+def test_a_function_gets_into_no_other_account_by_a_role_that_nobody_made(agent: Agent) -> None:
+    role = "arn:aws:iam::444455556666:role/made-up"
+    refused = agent.call("sts", "assume_role", RoleArn=role, RoleSessionName="own")
+    assert refused[:2] == [403, "AccessDenied"]
+
+
+def test_a_function_cannot_read_the_operators_metrics(agent: Agent, cloud: Cloud) -> None:
+    given = agent.variables
+    credentials = Credentials(
+        given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"], given["AWS_SESSION_TOKEN"]
+    )
+    asked = AWSRequest("GET", "http://127.0.0.1:9002/metrics")
+    SigV4Auth(credentials, "lambda", "eu-west-1").add_auth(asked)
+    raw = cloud.function(RAW, name="signs")
+    answered = cloud.result(raw, {"paths": ["/metrics"], "headers": dict(asked.headers)})
+    assert answered == [[403, "AccessDeniedException"]]
 
 
 def test_what_is_not_signed_is_refused_inside_and_served_outside(

@@ -138,6 +138,8 @@ def test_of_awss_own_policies_those_that_are_known_count(desk: Desk) -> None:
     assert desk.refusal(ours, "iam:CreateRole") == silent("iam:CreateRole")
     desk.managed.attach(ACCOUNT, "r", f"{AWS}/AdministratorAccess")
     assert desk.refusal(ours, "iam:CreateRole") is None
+    desk.managed.attach(ACCOUNT, "r", f"{AWS}/AWSDenyAll")
+    assert desk.refusal(ours) == "with an explicit deny in an identity-based policy"
 
 
 def test_a_boundary_has_to_allow_it_too(desk: Desk) -> None:
