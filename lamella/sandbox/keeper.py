@@ -374,7 +374,7 @@ class Keeper:
     def _end_orphans(self) -> None:
         """Kill what a bubblewrap has left that ended before it had told its box to end with it."""
         known = {*self._boxes, *(each.pid for each in self._spares.values())}
-        known |= {each.child for each in self._making.values()}
+        known |= {each.child for each in self._making.values()} | self._outbox.children
         with contextlib.suppress(OSError):
             for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
                 if int(child) not in known:

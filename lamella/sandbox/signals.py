@@ -104,6 +104,11 @@ class Outbox:
             waiting.done(None)
 
     @property
+    def children(self) -> set[int]:
+        """The processes that are sending now."""
+        return set(self._children)
+
+    @property
     def until(self) -> float:
         """When the first that is being sent has taken too long."""
         return min((until for _, until in self._children.values()), default=math.inf)
@@ -141,19 +146,32 @@ def _from_within(space: int, number: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         syscalls.setns(space, syscalls.CLONE_NEWPID)
+        theirs, ours = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         for _ in range(TRIES):
             sender = _forked()
             if sender == 0:
-                # What the box has stopped ends with its parent, which the box cannot reach.
-                syscalls.die_with_parent(signal.SIGKILL)
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(-1, number)
-                os._exit(0)
+                os.close(ours)
+                _send(number, theirs)
             status = GONE if sender is None else os.waitpid(sender, 0)[1] and 1
             if status != 1:
                 break
     finally:
         os._exit(status)
+
+
+def _send(number: int, parent: int) -> NoReturn:
+    """Among the processes of the box: send the signal, unless the parent has ended, at whose end
+    ``parent`` can be read to its end.
+
+    The box may stop who sends at any moment, and let it go on when it is late.
+    """
+    syscalls.die_with_parent(signal.SIGKILL)
+    try:
+        os.read(parent, 1)
+    except BlockingIOError:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, number)
+    os._exit(0)
 
 
 def _forked() -> int | None:
