@@ -87,10 +87,11 @@ class ExtensionEvent(StrEnum):
 
 
 # `next` may be repeated while an invocation runs: the call is idempotent, a client that lost its
-# connection gets the same invocation again. CUT is a response whose connection broke half way.
+# connection gets the same invocation again. CUT is an answer whose connection broke half way.
 RUNTIME: Mapping[tuple[RuntimeState, RuntimeEvent], RuntimeState] = {
     (RuntimeState.STARTED, RuntimeEvent.NEXT): RuntimeState.READY,
     (RuntimeState.STARTED, RuntimeEvent.INIT_ERROR): RuntimeState.INIT_ERROR,
+    (RuntimeState.INIT_ERROR, RuntimeEvent.CUT): RuntimeState.STARTED,
     (RuntimeState.READY, RuntimeEvent.NEXT): RuntimeState.READY,
     (RuntimeState.READY, RuntimeEvent.DELIVERED): RuntimeState.RUNNING,
     (RuntimeState.RUNNING, RuntimeEvent.NEXT): RuntimeState.RUNNING,

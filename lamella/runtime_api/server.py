@@ -247,7 +247,7 @@ class _Connection(asyncio.Protocol):
     def _abandon(self) -> None:
         if self._sink is not None:
             self._runtime.finish(TRUNCATED)
-        elif self._accepts is not None and self._accepts is not RuntimeEvent.INIT_ERROR:
+        elif self._accepts is not None:
             self._runtime.cut()
         self._accepts = self._sink = None
         self._body = b""

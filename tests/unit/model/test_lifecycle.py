@@ -36,11 +36,23 @@ def test_an_environment_that_failed_starts_anew() -> None:
     assert state is EnvironmentState.IDLE
 
 
+@pytest.mark.parametrize(
+    ("before", "event"),
+    [
+        (RuntimeState.STARTED, RuntimeEvent.INIT_ERROR),
+        (RuntimeState.RUNNING, RuntimeEvent.RESPONSE),
+        (RuntimeState.RUNNING, RuntimeEvent.ERROR),
+    ],
+)
+def test_what_was_cut_off_can_be_said_again(before: RuntimeState, event: RuntimeEvent) -> None:
+    assert step(RUNTIME, step(RUNTIME, before, event), RuntimeEvent.CUT) is before
+
+
 def test_an_illegal_event_names_itself_and_the_state() -> None:
     with pytest.raises(IllegalTransition, match="response is not allowed in state Ready"):
         step(RUNTIME, RuntimeState.READY, RuntimeEvent.RESPONSE)
 
 
 def test_every_state_is_reached() -> None:
-    assert set(RUNTIME.values()) == set(RuntimeState) - {RuntimeState.STARTED}
+    assert {RuntimeState.STARTED, *RUNTIME.values()} == set(RuntimeState)
     assert set(ENVIRONMENT.values()) == set(EnvironmentState) - {EnvironmentState.NEW}
