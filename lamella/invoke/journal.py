@@ -36,6 +36,7 @@ class Journal:
         self._is_json = function.log_format == "JSON"
         self._least = levels.LEVELS[function.system_log_level or "INFO"]
         self._telemetry: Telemetry | None = None
+        self._is_invoking = False
         self._output = Output(stream, framed=True, keeps=_kept(function))
         # What extensions print is told apart; without them there is nothing to tell.
         self._theirs = Output(stream) if furnished.extensions else None
@@ -63,6 +64,8 @@ class Journal:
         return self._output.tail()
 
     def forget_tail(self) -> None:
+        """The invocation whose log that was is over."""
+        self._is_invoking = False
         self._output.forget_tail()
 
     def close(self) -> None:
@@ -85,7 +88,8 @@ class Journal:
             lambda: happenings.init_start(self.function, self._kind, phase, runtime, self._stream),
             lambda: self._init_start,
         )
-        self._output.forget_tail()
+        if not self._is_invoking:
+            self._output.forget_tail()
 
     def init_done(
         self,
@@ -118,6 +122,7 @@ class Journal:
 
     def start(self, request_id: str, trace: str) -> None:
         """An invocation begins: the log's line; see `tell_start`."""
+        self._is_invoking = True
         self._output.drain()
         if self._is_json:
             traced = trace if self._is_traced else None

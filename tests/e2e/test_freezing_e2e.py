@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def frozen_by(cloud: Cloud, server: Server, name: str) -> Path:
 def logged(server: Server, text: str) -> bool:
     paths = (server.data / "logs").rglob("*.jsonl")
     return any(text in path.read_text() for path in paths)
+
+
+def test_a_runtime_that_was_killed_while_frozen_is_begun_anew(own: Server, freezing: Cloud) -> None:
+    name = freezing.function(IDLE)
+    group = frozen_by(freezing, own, name)
+    for number in processes(group):
+        if b"bootstrap.py" in Path(f"/proc/{number}/cmdline").read_bytes():
+            os.kill(number, signal.SIGKILL)
+    invoked = freezing.invoke(name)
+    assert (invoked.payload, invoked.error) == ("here", None)
+    first, *_ = invoked.log.splitlines()
+    assert first.startswith("START RequestId: ")
 
 
 @pytest.mark.parametrize("kind", ["function", "extension"])
