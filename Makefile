@@ -4,7 +4,7 @@
 .PHONY: help setup demo serve test slow fuzz soak behaviours check bench lock clean
 
 BIN := .venv/bin
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 
 help: ## list the commands
@@ -23,7 +23,7 @@ test: setup ## run the tests, with coverage (those over ten seconds each: make s
 	$(BIN)/pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term $(ARGS)
 
 slow: setup ## run the tests that take more than ten seconds each
-	$(BIN)/pytest -m slow $(ARGS) || test $$? -eq 5
+	$(BIN)/pytest -n 2 -m slow $(ARGS) || test $$? -eq 5
 
 fuzz: setup ## send 20,000 made-up requests to a server of its own (again: LAMELLA_FUZZ=SEED make fuzz)
 	@$(BIN)/python -m tests.fuzz $(ARGS)

@@ -17,7 +17,9 @@ from tests.behaviours.rows import ROWS
 from tests.e2e.server import Cloud, serving
 
 ORDER = columns(Catalog.discover(os.environ))
-NEWEST = newest(ORDER)
+BUILT = ("provided.al2023 (C)", "provided.al2023 (Rust)")
+"""Custom runtimes that a compiler makes first; the one in shell says the same of the API sooner."""
+NEWEST = [each for each in newest(ORDER) if each.name not in BUILT]
 OTHERS = [each for each in ORDER if each.interpreter is not None and each not in NEWEST]
 MEND = "run `make behaviours` and look at what it changes in docs/behaviours.md"
 

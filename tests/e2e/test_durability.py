@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lamella.sandbox import cgroup
 from lamella.wiring.host import instance
 from tests.e2e.server import Cloud, Server, zipped
-
-PUBLISHES = 200
-UPDATES = 200
 
 
 @dataclass
@@ -85,13 +83,17 @@ def check(cloud: Cloud, done: Acknowledged) -> None:
     done.marker = value
 
 
-def test_what_was_acknowledged_survives_being_killed_at_any_moment(data: Path) -> None:
+@pytest.mark.parametrize("changes", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_what_was_acknowledged_survives_being_killed_at_any_moment(
+    data: Path, changes: int
+) -> None:
+    """So many publishes, and as many updates."""
     seed = int(os.environ.get("LAMELLA_TEST_SEED", "20261121"))
     dice = random.Random(seed)
     done = Acknowledged()
     published = updated = starts = 0
     before = Path("/proc/self/mounts").read_text()
-    while published < PUBLISHES or updated < UPDATES:
+    while published < changes or updated < changes:
         server = Server(data)
         starts += 1
         cloud = Cloud(server.endpoint)
@@ -101,14 +103,14 @@ def test_what_was_acknowledged_survives_being_killed_at_any_moment(data: Path) -
             )
         else:
             check(cloud, done)
-        killer = threading.Timer(dice.uniform(0.05, 1.5), server.kill)
+        killer = threading.Timer(dice.uniform(0.05, 1.0), server.kill)
         killer.start()
         try:
-            while published < PUBLISHES or updated < UPDATES:
-                if dice.random() < 0.5 and published < PUBLISHES:
+            while published < changes or updated < changes:
+                if dice.random() < 0.5 and published < changes:
                     publish(cloud, done, published)
                     published += 1
-                elif updated < UPDATES:
+                elif updated < changes:
                     update(cloud, done, updated)
                     updated += 1
         except (BotoCoreError, ClientError) as error:

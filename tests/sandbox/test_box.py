@@ -51,7 +51,10 @@ def test_every_signal_does_what_programs_expect_of_it(in_boxes: InBoxes) -> None
     result = shell(
         in_boxes, "grep SigIgn /proc/self/status; trap 'echo told; exit 3' TERM; kill -TERM $$"
     )
-    assert result.output.split() == ["SigIgn:", "0" * 16, "told"]
+    _, ignored, told = result.output.split()
+    # 32 and 33 are the C library's own: no program can set them, and whom make starts ignores 32.
+    assert int(ignored, 16) & ~(0b11 << 31) == 0
+    assert told == "told"
     assert result.code == 3
 
 
