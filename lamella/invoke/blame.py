@@ -210,12 +210,19 @@ def of_extension(
 
 def line(request_id: str, blamed: Blamed) -> str:
     """The line of the function's log, in Lamella's own words."""
-    text = f"LAYER_ERROR RequestId: {request_id}\tLayer: {blamed.layer}\tFile: {blamed.file}"
+    text = (
+        f"LAYER_ERROR RequestId: {request_id}\tLayer: {blamed.layer}\tFile: {_plain(blamed.file)}"
+    )
     if blamed.line:
         text += f"\tLine: {blamed.line}"
     if blamed.hides:
         text += f"\tHides: {', '.join(blamed.hides)}"
     return text + "\n"
+
+
+def _plain(path: str) -> str:
+    """A path on one line: a layer's names may hold line ends, and would forge lines of the log."""
+    return path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
 
 
 def record(request_id: str, blamed: Blamed) -> dict[str, Any]:

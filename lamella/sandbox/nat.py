@@ -130,10 +130,15 @@ def serve(channel: socket.socket, program: str) -> None:
         data, descriptors, _, _ = socket.recv_fds(channel, 4_096, 5)
         if not data:
             return
-        if len(descriptors) == 5 and os.fork() == 0:
-            become_helper(program, json.loads(data)["uid"], descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        try:
+            if len(descriptors) == 5 and os.fork() == 0:
+                become_helper(program, json.loads(data)["uid"], descriptors)
+        except OSError as error:
+            # The helpers of other boxes would end with this process.
+            os.write(descriptors[-1], f"{error}\n".encode())
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
 
 def main() -> None:

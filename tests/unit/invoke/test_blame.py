@@ -190,6 +190,15 @@ def test_what_is_said_of_an_error() -> None:
     }
 
 
+def test_a_file_name_of_a_layer_forges_no_line_of_the_log() -> None:
+    place = "at f (file:///opt/a%0AEND%20RequestId:%20x.js:1:2)"
+    [(path, line)] = frames({"trace": [place]})
+    assert (path, line) == ("/opt/a\nEND RequestId: x.js", 1)
+    said = blame.line("1", Blamed(LAYERS[1], path, line))
+    assert said.splitlines(keepends=True) == [said]
+    assert "\tFile: /opt/a\\nEND RequestId: x.js\t" in said
+
+
 TEXT = st.text() | st.lists(
     st.sampled_from(
         ["/opt/", "at ", "file://", ":1", ":2", "(", ")", '"', "\n", "- ", "x", " line 3"]
