@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -68,6 +68,9 @@ class Failing:
         if len(self._waiting) >= WAITING or self._is_closed:
             self.unseen += 1
             return
+        if len(failed.reply.payload) > blame.MOST_BYTES:
+            # It is not looked into, and two hundred of them would fill the memory.
+            failed = replace(failed, reply=replace(failed.reply, payload=b""))
         self._waiting.append(failed)
         if self._work is None:
             self._work = asyncio.get_running_loop().create_task(self._look())

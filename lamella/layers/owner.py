@@ -20,6 +20,8 @@ from lamella.layers.rules import parents
 SETS: Final = 8
 """Layer sets whose merged manifests are kept in memory."""
 PATH_CHARACTERS: Final = 4_096
+STEPS: Final = 1_000
+"""What may be taken to follow the links of one path: the deepest that a zip may hold has 256 parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Stack:
         """Whose the file at ``path`` is (absolute, below ``/opt``); None if no layer has one there."""
         if not path.startswith(MOUNTED) or len(path) > PATH_CHARACTERS:
             return None
-        led = follow(path.removeprefix(MOUNTED), self._links, Budget(10_000))
+        led = follow(path.removeprefix(MOUNTED), self._links, Budget(STEPS))
         if isinstance(led, Lost):
             return None
         placed = self._top.get(led)

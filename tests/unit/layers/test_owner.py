@@ -91,3 +91,10 @@ def test_a_layer_set_is_read_once_and_the_oldest_is_forgotten() -> None:
         owners.owner((str(each),), f"/opt/{X}")
     owners.owner(("a", "b"), f"/opt/{X}")
     assert read.count("a") == 2
+
+
+def test_links_that_lead_through_one_another_are_followed_in_bounded_work() -> None:
+    detour = "a/../" * 100
+    chain = [link(f"l{number}", f"{detour}l{number + 1}") for number in range(30)]
+    assert Stack([[*chain, file("l30")]]).owner("/opt/l0") is None
+    assert Stack([[*chain[-2:], file("l30")]]).owner("/opt/l28") == Owner("l30", 0)
