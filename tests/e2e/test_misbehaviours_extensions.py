@@ -328,8 +328,8 @@ def test_an_extension_that_never_gets_ready(ground: Ground, fault: str) -> None:
     row = Row(
         fault=fault,
         error="Sandbox.Timedout",
-        message="Error: Task timed out after 1.00 seconds",
-        timeout=1,
+        message="Error: Task timed out after 4.00 seconds",
+        timeout=4,
         log=(r"Phase: init\\tStatus: timeout",),
     )
     with ground.function(row, layers=(ground.layer,), EXTENSION=fault, TIMES="2") as name:
