@@ -15,10 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lamella.errors import HostError
+from lamella.sandbox.box import Box
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.plan import BoxPlan, Limits
 from lamella.sandbox.reserve import Reserve
-from lamella.sandbox.spawn import Box, Spawner
+from lamella.sandbox.spawn import Spawner
 
 SECONDS = 120.0
 END_SECONDS = 2.0

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lamella.runtimes import crew
+from lamella.sandbox.box import Box, Room
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.plan import BoxPlan
-from lamella.sandbox.spawn import Box, Room, Spawner
+from lamella.sandbox.spawn import Spawner
 
 STATUS_BYTES = 4_096
 

@@ -32,9 +32,10 @@ from lamella.model.limits import INIT_SECONDS, PROVISIONED_INIT_SECONDS
 from lamella.runtime_api.extensions import Reason
 from lamella.runtime_api.runtime import TRUNCATED
 from lamella.sandbox import usage
+from lamella.sandbox.box import Room
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.reserve import Reserve
-from lamella.sandbox.spawn import Room, Spawner
+from lamella.sandbox.spawn import Spawner
 
 ERROR, UNSERVED = "error", "unserved"
 

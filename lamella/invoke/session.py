@@ -28,9 +28,10 @@ from lamella.runtime_api.extensions import MOST, About, Extensions, Reason
 from lamella.runtime_api.runtime import RuntimeGone
 from lamella.runtime_api.server import RuntimeApi
 from lamella.runtime_api.telemetry import Telemetry
+from lamella.sandbox.box import Room
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.plan import BoxPlan
-from lamella.sandbox.spawn import Room, Spawner
+from lamella.sandbox.spawn import Spawner
 
 END_SECONDS = 2.0
 SHUTDOWN_SECONDS = 2.0

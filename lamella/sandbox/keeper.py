@@ -32,9 +32,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lamella.sandbox import netlink, signals, syscalls
+from lamella.sandbox import attach, netlink, signals, syscalls
 from lamella.sandbox.child import MESSAGE_BYTES, enter, wait_as_spare
 from lamella.sandbox.etc import furnish
+from lamella.sandbox.rooms import Rooms
 
 IP_FREEBIND = 15
 START_SECONDS = 5.0
@@ -81,16 +82,19 @@ class Keeper:
         self._making: dict[int, Making] = {}
         self._gates: dict[str, int] = {}
         self._outbox = signals.Outbox()
+        rooms = Rooms(base)
         self._poll = select.poll()
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._requests: Mapping[str, Callable[[Any, list[int]], Answer | None]] = {
             "filter": self._set_filter,
             "expose": self._expose,
-            "room": self._room,
-            "leave": self._leave,
+            "room": rooms.make,
+            "resize": rooms.resize,
+            "leave": rooms.leave,
             "spare": self._spare,
             "drop": self._drop,
             "start": self._start,
+            "attach": self._attach,
             "connect": self._connect,
             "reach": self._reach,
             "signal": self._signal,
@@ -172,22 +176,6 @@ class Keeper:
             syscalls.mount(source, str(target), "", syscalls.MS_BIND | syscalls.MS_REC)
             self._exposed[source] = str(target)
         return {"path": self._exposed[source]}, []
-
-    def _room(self, request: Any, _: list[int]) -> Answer:
-        """A ``/tmp`` of its own for one environment, of fixed size; it outlives single boxes."""
-        path = Path(self._base, "rooms", request["room"])
-        path.mkdir()
-        options = f"size={request['bytes']},nr_inodes={request['inodes']},mode=1777"
-        if request["uid"] is not None:
-            options += f",uid={request['uid']},gid={request['uid']}"
-        syscalls.mount("tmp", str(path), "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
-        return {"path": str(path)}, []
-
-    def _leave(self, request: Any, _: list[int]) -> Answer:
-        path = Path(self._base, "rooms", request["room"])
-        syscalls.unmount(str(path))
-        path.rmdir()
-        return {}, []
 
     def _spare(self, request: Any, _: list[int]) -> Answer:
         """Fork a process ahead that joins control groups and waits to become a box.
@@ -306,6 +294,14 @@ class Keeper:
         given.append(os.open(f"/proc/{first}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
         given.append(syscalls.owner_of(given[-1]))
         self._gates[making.request["name"]] = os.dup(making.gate)
+
+    def _attach(self, request: Any, _: list[int]) -> Answer:
+        """Mount more into a box that runs. After an error some of it may be mounted."""
+        first = self._first.get(request["name"])
+        if first is None:
+            raise OSError(errno.ESRCH, "the box has ended")
+        attach.furnish(first, request["mounts"])
+        return {}, []
 
     def _connect(self, request: Any, _: list[int]) -> Answer:
         """Set what a box that waits may reach by its new interface, and let it begin."""

@@ -66,6 +66,16 @@ class BoxPlan:
     network: Network | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """What a box that runs gets at ``target``: a file, a folder, or several folders in one,
+    topmost first, which cannot be written."""
+
+    target: str
+    sources: tuple[Path, ...]
+    writable: bool = False
+
+
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 

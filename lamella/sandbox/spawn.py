@@ -1,8 +1,7 @@
 """Boxes from the server's side: started, watched, killed.
 
 `Spawner` speaks to the keeper (see `lamella.sandbox.keeper`) from the server's event loop.
-A `Box` is one running process tree with namespaces of its own; a `Room` is the ``/tmp`` that
-outlives single boxes of one environment.
+`lamella.sandbox.box` has what it makes.
 """
 
 from __future__ import annotations
@@ -18,16 +17,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from lamella.errors import SandboxFailed
 from lamella.sandbox import network, seccomp, uplink
 from lamella.sandbox import plan as plans
+from lamella.sandbox.box import Box, Room, close_all, inodes, kill_box
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.child import MESSAGE_BYTES
 from lamella.sandbox.network import Network
-from lamella.sandbox.plan import BoxPlan
+from lamella.sandbox.plan import BoxPlan, Mount
 from lamella.sandbox.uplink import Namespaces, Uplinks
 
 LAST_SIGNAL = 64
@@ -46,15 +47,6 @@ BASES = ("/mnt", "/media", "/srv", "/run", "/opt")
 """Where the keeper may mount its own file system: the first that covers nothing it needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """A ``/tmp`` for the boxes of one environment, and the user they run as (None: the server's)."""
-
-    name: str
-    path: str
-    uid: int | None
-
-
 class BoxLost(SandboxFailed):
     """What was to become the box has ended before anything ran in it."""
 
@@ -65,58 +57,6 @@ class Asked:
 
     answer: asyncio.Future[tuple[Any, list[int]]]
     unwanted: Callable[[list[int]], None]
-
-
-class Box:
-    """A running box. `exited` resolves to the exit code, negative for a signal; ``listeners`` are
-    in the order of the plan's ports; ``link`` is a descriptor that its way out lasts as long as."""
-
-    def __init__(self, name: str, pidfd: int, listeners: Sequence[socket.socket]) -> None:
-        self.name = name
-        self.link = -1
-        self.listeners = listeners
-        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._pidfd = pidfd
-
-    @property
-    def pid(self) -> int | None:
-        """The number of its first process on the host, None when that has ended."""
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/self/fdinfo/{self._pidfd}").read_text().splitlines():
-                if line.startswith("Pid:"):
-                    pid = int(line.split()[1])
-                    return pid if pid > 0 else None
-        return None
-
-    def kill(self) -> None:
-        """Kill every process in the box: its pid namespace dies with its first process."""
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-
-    def close(self) -> None:
-        """Give back what the server holds of a box that has ended."""
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
-        if self.link >= 0:
-            os.close(self.link)
-            self.link = -1
-        for listener in self.listeners:
-            listener.close()
-
-
-def close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
-def _kill(descriptors: list[int]) -> None:
-    """End a box that nobody waits for any more; the first descriptor stands for its process."""
-    if descriptors:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(descriptors[0], signal.SIGKILL)
-    close_all(descriptors)
 
 
 class Spawner:
@@ -214,11 +154,16 @@ class Spawner:
                 "do": "room",
                 "room": name,
                 "bytes": size,
-                "inodes": max(1024, size // 4096),
+                "inodes": inodes(size),
                 "uid": uid,
             }
         )
         return Room(name, answer["path"], uid)
+
+    async def resize(self, room: Room, size: int) -> None:
+        """Give a room another size. Raises SandboxFailed if it holds more than that."""
+        asked = {"bytes": size, "inodes": inodes(size)}
+        await self._ask({"do": "resize", "room": room.name, **asked})
 
     async def leave(self, room: Room) -> None:
         """Give up a room whose boxes have all ended."""
@@ -276,11 +221,11 @@ class Spawner:
         self._making.add(plan.name)
         try:
             try:
-                _, descriptors = await self._ask(request, [output, *given], unwanted=_kill)
+                _, descriptors = await self._ask(request, [output, *given], unwanted=kill_box)
             except BoxLost:
                 # Somebody killed it, say; nothing has run in it.
                 again = {**request, "spare": None}
-                _, descriptors = await self._ask(again, [output, *given], unwanted=_kill)
+                _, descriptors = await self._ask(again, [output, *given], unwanted=kill_box)
             box = self._begun(plan, descriptors)
             if plan.network is not None:
                 await self._connect(box, plan.network, room, Namespaces(*descriptors[-2:]))
@@ -292,7 +237,7 @@ class Spawner:
     def _begun(self, plan: BoxPlan, descriptors: list[int]) -> Box:
         count = len(plan.listen)
         if len(descriptors) < 1 + count + (0 if plan.network is None else 2):
-            _kill(descriptors)
+            kill_box(descriptors)
             raise SandboxFailed("The server has no file descriptors left; raise `ulimit -n`.")
         pidfd, *others = descriptors
         box = Box(plan.name, pidfd, [socket.socket(fileno=each) for each in others[:count]])
@@ -301,6 +246,24 @@ class Spawner:
         else:
             self._boxes[plan.name] = box
         return box
+
+    async def attach(self, name: str, mounts: Sequence[Mount]) -> None:
+        """Mount into box ``name``, whose command runs; each target is there, and no link leads
+        to it. What has been mounted is seen at once.
+
+        Raises SandboxFailed; some may be mounted then, and the box is good for nothing.
+        """
+        for path in chain.from_iterable(each.sources for each in mounts):
+            await self._locate(path)
+        asked = [
+            {
+                "target": each.target,
+                "sources": [self._known(source) for source in each.sources],
+                "writable": each.writable,
+            }
+            for each in mounts
+        ]
+        await self._ask({"do": "attach", "name": name, "mounts": asked})
 
     async def _connect(self, box: Box, way: Network, room: Room, inside: Namespaces) -> None:
         """Give a box that waits for it its way out, and let it begin; end it if that fails."""

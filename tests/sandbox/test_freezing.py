@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from lamella.sandbox import cgroup
+from lamella.sandbox.box import Box
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.freezer import Freezer, GroupFreezer, SignalFreezer
 from lamella.sandbox.plan import BoxPlan, Limits
-from lamella.sandbox.spawn import Box
 from tests.sandbox.boxes import MEGABYTE, Boxes
 from tests.sandbox.test_box import InBoxes
 

@@ -14,10 +14,11 @@ import pytest
 
 from lamella.errors import SandboxFailed
 from lamella.sandbox import bubblewrap, cgroup
+from lamella.sandbox.box import Box
 from lamella.sandbox.cgroup import Group, Groups
 from lamella.sandbox.plan import BoxPlan, Limits
 from lamella.sandbox.reserve import Reserve
-from lamella.sandbox.spawn import Box, Spawner
+from lamella.sandbox.spawn import Spawner
 from tests.sandbox.boxes import MEGABYTE, Boxes
 
 InBoxes = Callable[[Callable[[Boxes], Awaitable[Any]]], Any]

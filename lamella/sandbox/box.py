@@ -1,0 +1,78 @@
+"""What the server holds of a box that runs, and of the room that it runs in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A ``/tmp`` for the boxes of one environment, and the user they run as (None: the server's)."""
+
+    name: str
+    path: str
+    uid: int | None
+
+
+class Box:
+    """A running box. `exited` resolves to the exit code, negative for a signal; ``listeners`` are
+    in the order of the plan's ports; ``link`` is a descriptor that its way out lasts as long as."""
+
+    def __init__(self, name: str, pidfd: int, listeners: Sequence[socket.socket]) -> None:
+        self.name = name
+        self.link = -1
+        self.listeners = listeners
+        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._pidfd = pidfd
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its first process on the host, None when that has ended."""
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/self/fdinfo/{self._pidfd}").read_text().splitlines():
+                if line.startswith("Pid:"):
+                    pid = int(line.split()[1])
+                    return pid if pid > 0 else None
+        return None
+
+    def kill(self) -> None:
+        """Kill every process in the box: its pid namespace dies with its first process."""
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Give back what the server holds of a box that has ended."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+        if self.link >= 0:
+            os.close(self.link)
+            self.link = -1
+        for listener in self.listeners:
+            listener.close()
+
+
+def close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def kill_box(descriptors: list[int]) -> None:
+    """End a box that nobody waits for any more; the first descriptor stands for its process."""
+    if descriptors:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptors[0], signal.SIGKILL)
+    close_all(descriptors)
+
+
+def inodes(size: int) -> int:
+    """How many files a room of ``size`` bytes may hold."""
+    return max(1024, size // 4096)
