@@ -236,6 +236,8 @@ class Session:
         try:
             if self.crew.started and reason is not None and self.has_extensions:
                 self._thaw()
+                # A signal that finds a process stopped may go to a thread that does not heed it.
+                await self._frost.freezer.settled(self.crew.box.name)
                 await self._say_goodbye(reason)
         finally:
             self._is_leaving = True

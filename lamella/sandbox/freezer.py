@@ -33,6 +33,9 @@ class Freezer(Protocol):
     def thaw(self, group: Group, box: str) -> None:
         """Let them go on; nothing happens to a box that is not frozen."""
 
+    async def settled(self, box: str) -> None:
+        """Wait until what was begun for ``box`` has taken effect."""
+
 
 def choose(hierarchy: Hierarchy, spawner: Spawner) -> Freezer:
     """The best way to freeze that this host allows."""
@@ -48,6 +51,9 @@ class GroupFreezer:
     def thaw(self, group: Group, box: str) -> None:
         group.set_frozen(False)
 
+    async def settled(self, box: str) -> None:
+        """The kernel takes note of it at once."""
+
 
 class SignalFreezer:
     """Freezes by signals, which the keeper sends.
@@ -58,7 +64,7 @@ class SignalFreezer:
 
     def __init__(self, spawner: Spawner) -> None:
         self._spawner = spawner
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[None], str] = {}
         self._has_failed = False
 
     def freeze(self, group: Group, box: str) -> None:
@@ -67,10 +73,15 @@ class SignalFreezer:
     def thaw(self, group: Group, box: str) -> None:
         self._start(box, signal.SIGCONT)
 
+    async def settled(self, box: str) -> None:
+        sending = [task for task, name in self._sending.items() if name == box]
+        if sending:
+            await asyncio.wait(sending)
+
     def _start(self, box: str, number: int) -> None:
         task = asyncio.get_running_loop().create_task(self._send(box, number))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._sending[task] = box
+        task.add_done_callback(self._sending.pop)
 
     async def _send(self, box: str, number: int) -> None:
         try:

@@ -22,16 +22,8 @@ TRIES = 3
 GONE = 3
 """What the child that sends one exits with where the box has ended."""
 
-_OURS = (
-    signal.SIGCHLD,
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGPIPE,
-    signal.SIGTERM,
-    signal.SIGXFSZ,
-)
-"""What the keeper, or Python itself, handles or ignores; a program would inherit what is ignored,
-and a shell could not even trap it."""
+_FIXED = (signal.SIGKILL, signal.SIGSTOP)
+"""What no program can set."""
 
 
 def to_command(first: int, number: int) -> None:
@@ -187,9 +179,13 @@ def _forked() -> int | None:
 def restore() -> None:
     """In a child before it becomes the program: every signal does what programs expect of it.
 
-    The child leaves the server's session first, so that a Ctrl-C in the server's terminal is not
+    A program would inherit what is blocked or ignored, by the keeper, by Python or by who started
+    the server (a shell's background job ignores SIGINT and SIGQUIT), and a shell could not even trap
+    it. The child leaves the server's session first, so that a Ctrl-C in the server's terminal is not
     also the program's. Raises OSError.
     """
     os.setsid()
-    for each in _OURS:
+    every = signal.valid_signals()
+    for each in every.difference(_FIXED):
         signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, every)

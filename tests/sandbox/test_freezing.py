@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lamella.sandbox import cgroup
+from lamella.sandbox import cgroup, usage
 from lamella.sandbox.box import Box
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.freezer import Freezer, GroupFreezer, SignalFreezer
@@ -140,6 +140,29 @@ def test_thawing_what_runs_and_freezing_what_has_ended_do_nothing(
             box.thaw()
             # the keeper answers whatever comes next
             await boxes.spawner.signal_all(box.box.name, 0)
+
+    in_boxes(go)
+
+
+def stopped(box: Box) -> bool:
+    """Whether the command of a box is stopped by a signal."""
+    (command,) = usage.children(box.pid or 0)
+    return Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_a_settled_thaw_is_one_that_has_taken_effect(in_boxes: InBoxes) -> None:
+    async def go(boxes: Boxes) -> None:
+        async with running(boxes, "echo x; exec sleep 600", "signals") as box:
+            assert await asyncio.to_thread(box.speaks, SECONDS)
+            for _ in range(20):
+                box.freeze()
+                until = time.monotonic() + SECONDS
+                while not stopped(box.box):
+                    assert time.monotonic() < until, "it runs on"
+                    await asyncio.sleep(0.001)
+                box.thaw()
+                await box.freezer.settled(box.box.name)
+                assert not stopped(box.box)
 
     in_boxes(go)
 
