@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import select
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lamella.cli import output
+from lamella.cli import output, own_server
 
 if TYPE_CHECKING:
     from lamella.cli.story import Language
-
-READY_SECONDS = 30.0
-STOP_SECONDS = 10.0
 
 
 def demo() -> None:
@@ -39,12 +33,11 @@ def demo() -> None:
     languages = _languages()
     with tempfile.TemporaryFile() as log:
         try:
-            with _server(log) as endpoint:
+            with own_server.running(log) as endpoint:
                 print(f"A server is ready at {endpoint}; the client is boto3.", flush=True)
-                story.tell(_client(endpoint), languages, _step)
-        except (story.WentWrong, ClientError, BotoCoreError) as error:
-            log.seek(0)
-            tail = log.read()[-8000:].decode(errors="replace")
+                story.tell(own_server.client(endpoint), languages, _step)
+        except (story.WentWrong, own_server.NotReady, ClientError, BotoCoreError) as error:
+            tail = own_server.tail(log)
             output.fail(f"\nThe demo failed: {error}\nThe server's log:\n{tail}")
     print(f"Done in {time.perf_counter() - began:.1f} s; the server and its data are gone.")
     print("Next: lamella serve")
@@ -70,48 +63,6 @@ def _languages() -> tuple[Language, ...]:
     else:
         print("Node.js is not installed here, so its half is left out (lamella doctor says more).")
     return tuple(told)
-
-
-@contextlib.contextmanager
-def _server(log: IO[bytes]) -> Iterator[str]:
-    """``lamella serve --ephemeral`` as a child; yields its endpoint."""
-    command = [sys.executable, "-m", "lamella", "serve", "--port", "0", "--ephemeral"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-    try:
-        assert process.stdout is not None
-        yield _endpoint(process.stdout)
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _endpoint(said: IO[bytes]) -> str:
-    from lamella.cli.story import WentWrong
-
-    readable, _, _ = select.select([said], [], [], READY_SECONDS)
-    line = said.readline().decode() if readable else ""
-    found = re.search(r"https?://\S+", line)
-    if found is None:
-        raise WentWrong(f"the server did not get ready: {line!r}")
-    return found[0]
-
-
-def _client(endpoint: str) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "lambda",
-        endpoint_url=endpoint,
-        region_name="eu-west-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 0}),
-    )
 
 
 @contextlib.contextmanager

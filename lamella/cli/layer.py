@@ -1,4 +1,4 @@
-"""``lamella layer …``: look at layers before they are published."""
+"""``lamella layer …``: look into layers, published or not."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamella.cli import output
+from lamella.cli import layer_profile, output
 
 if TYPE_CHECKING:
     from lamella.layers.manifest import Manifest
 
-app = typer.Typer(help="Look at layers before they are published.", no_args_is_help=True)
+app = typer.Typer(help="Look into layers.", no_args_is_help=True)
+app.command("profile")(layer_profile.command)
 
 
 @app.callback()
 def group() -> None:
-    """Look at layers before they are published."""
+    """Look into layers, published or not."""
 
 
 @app.command("inspect")

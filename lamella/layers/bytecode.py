@@ -145,8 +145,8 @@ def compile_tree(
     the tree to compile, ``""`` for all of it. Returns how many sources have no usable bytecode.
     Raises HostError if the interpreter did not run, or is not the one that ``tag`` names.
     """
-    sources = _sources(tree, below, tag)
-    if not sources:
+    names = sources(tree, below, tag)
+    if not names:
         return 0
     with tempfile.TemporaryDirectory(prefix=".compile-", dir=into) as folder:
         # The process may run as a user of its own, who must get through the folder above.
@@ -154,19 +154,23 @@ def compile_tree(
         work.mkdir()
         Path(folder).chmod(0o711)
         work.chmod(0o777)
-        (work / "sources.json").write_text(json.dumps(sources))
-        script = resources.files(__package__).joinpath("bytecode_script.py").read_text()
-        argv = [str(interpreter), "-I", "-S", "-B", "-W", "ignore", "-c", script]
+        (work / "sources.json").write_text(json.dumps(names))
+        argv = [str(interpreter), "-I", "-S", "-B", "-W", "ignore", "-c", script()]
         run([*argv, str(tree), str(work), prefix, str(_WORKERS)], (tree,), work)
         ran = _read(work / "tag", 64).decode("ascii", "replace")
         if ran != tag:
             raise HostError(
                 f"{interpreter} made no bytecode: it " + (f"is {ran}" if ran else "did not run")
             )
-        return _collect(work, sources, into, tag)
+        return _collect(work, names, into, tag)
 
 
-def _sources(tree: Path, below: str, tag: str) -> list[str]:
+def script() -> str:
+    """The program that compiles, as text for an interpreter of any version."""
+    return resources.files(__package__).joinpath("bytecode_script.py").read_text()
+
+
+def sources(tree: Path, below: str, tag: str) -> list[str]:
     """The sources to compile, by path in the tree; the largest first, to share them out evenly."""
     found: list[tuple[int, str]] = []
     begin = _without_links(tree, below)

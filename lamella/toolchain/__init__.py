@@ -1,0 +1,1 @@
+"""Tools for layers and functions that need nothing but a Lambda endpoint."""
