@@ -179,13 +179,5 @@ def _package(package: Package) -> dict[str, Any]:
         "runsMs": [round(each, 3) for each in package.runs],
         "error": package.error,
         "byOwnerMs": {name: round(took, 3) for name, took in owners.items()},
-        "modules": [
-            {
-                "name": spent.name,
-                "owner": spent.owner,
-                "ms": round(spent.took, 3),
-                "selfMs": round(spent.own, 3),
-            }
-            for spent in package.spent
-        ],
+        "modules": profile.told(package.spent),
     }

@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -85,6 +85,19 @@ def modules(each: Sequence[Spent]) -> None:
     rows = [(one.name, ms(one.own), one.owner) for one in longest]
     if rows:
         output.table("Modules that took longest themselves", ("Module", "Time", "Owner"), rows)
+
+
+def told(each: Sequence[Spent]) -> list[dict[str, Any]]:
+    """Imports as JSON has them, in the order in which they began."""
+    return [
+        {
+            "name": one.name,
+            "owner": one.owner,
+            "ms": round(one.took, 3),
+            "selfMs": round(one.own, 3),
+        }
+        for one in each
+    ]
 
 
 def parts(owners: Mapping[str, float]) -> str:

@@ -21,7 +21,7 @@ def shown(title: str) -> Iterator[Callable[[str], None]]:
     from rich.text import Text
 
     console = Console(stderr=True)
-    with console.status(Text(title)) as status:
+    with console.status(Text(title), refresh_per_second=4) as status:
         yield lambda step: status.update(Text(f"{title}: {step}"))
 
 

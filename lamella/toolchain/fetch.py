@@ -20,7 +20,12 @@ class NotFetched(Exception):
 
 def layer(client: Any, arn: str) -> tuple[bytes, tuple[str, ...]]:
     """The zip of a layer version and its compatible runtimes. Raises NotFetched."""
-    about = _called(client.get_layer_version_by_arn, Arn=arn)
+    try:
+        about = _called(client.get_layer_version_by_arn, Arn=arn)
+    except NotFetched as error:
+        raise NotFetched(
+            f"{error} (Of a deleted version functions keep what they have.)"
+        ) from error
     content = about["Content"]
     zip_file = download(content["Location"], content["CodeSha256"])
     return zip_file, tuple(about.get("CompatibleRuntimes", ()))

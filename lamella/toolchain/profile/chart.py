@@ -14,6 +14,7 @@ from html import escape
 from importlib import resources
 from typing import Final
 
+from lamella.toolchain.profile.function import FunctionPrice
 from lamella.toolchain.profile.layer import LayerPrice
 from lamella.toolchain.profile.trace import FUNCTION, LANGUAGE, RUNTIME, Spent, Trace
 
@@ -48,6 +49,21 @@ def of_layer(price: LayerPrice) -> str:
         f" imported in {price.together.took:.1f} ms"
     )
     return page(f"The price of {layer}", facts, [each for each in flames if each.trace.imports])
+
+
+def of_function(price: FunctionPrice) -> str:
+    """The page of a function's cold starts."""
+    flames = [
+        Flame(f"Loading the handler, {way.title}", way.trace, way.spent)
+        for way in price.ways
+        if way.trace.imports
+    ]
+    facts = "; ".join(
+        f"{way.title}: a cold start of {way.cold:.1f} ms, of it {way.rest:.1f} ms box, Python and"
+        " runtime client"
+        for way in price.ways
+    )
+    return page(f"The cold start of {price.subject.name}", facts, flames)
 
 
 def page(title: str, facts: str, flames: Sequence[Flame]) -> str:

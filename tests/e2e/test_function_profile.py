@@ -1,0 +1,140 @@
+"""``lamella function profile``: whose the milliseconds of a cold start are, measured on a copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.server import Cloud, Server, zipped
+
+SLOW = "import time\ntime.sleep({seconds})\n"
+CODE = """
+import os
+import early
+import late
+import wsgiref.util
+
+if os.environ["_HANDLER"] != "app.handler" or os.environ["COLOUR"] != "blue":
+    raise RuntimeError("not as the function is")
+
+def handler(event, context):
+    raise AssertionError("nobody is to call this")
+"""
+
+
+def run(server: Server, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "lamella", "function", "profile", *words],
+        env={**os.environ, "AWS_ENDPOINT_URL_LAMBDA": server.endpoint, "AWS_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def function(cloud: Cloud) -> tuple[str, list[str]]:
+    early = {"python/early.py": SLOW.format(seconds=0.06), "python/late.py": "import nowhere\n"}
+    layers = [
+        cloud.layer(zipped(early)),
+        cloud.layer(zipped({"python/late.py": SLOW.format(seconds=0.03)})),
+    ]
+    variables = {"Variables": {"COLOUR": "blue"}}
+    return cloud.function(CODE, layers=layers, Environment=variables, MemorySize=512), layers
+
+
+@pytest.fixture(scope="module")
+def told(
+    server: Server, function: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], str]:
+    html = tmp_path_factory.mktemp("html") / "f.html"
+    done = run(server, function[0], "--runs", "3", "--json", "--html", str(html))
+    assert f"Measuring {function[0]}: " in done.stderr
+    return json.loads(done.stdout), html.read_text()
+
+
+def test_each_layers_share_of_the_cold_start_is_told(
+    told: tuple[dict[str, Any], str], function: tuple[str, list[str]]
+) -> None:
+    answer, (name, layers) = told[0], function
+    early, late = (":".join(each.split(":")[-2:]) for each in layers)
+    assert (answer["function"], answer["version"]) == (name, "$LATEST")
+    assert (answer["runtime"], answer["handler"]) == ("python3.11", "app.handler")
+    assert (answer["layers"], answer["error"]) == ([early, late], None)
+    plain = answer["ways"]["plain"]
+    owners = plain["byOwnerMs"]
+    assert owners[early] > 60
+    assert 30 < owners[late] < owners[early]
+    assert owners["the function"] > 0
+    assert owners["standard library"] > 0
+    assert plain["restMs"] > 0
+    assert plain["coldMs"] > owners[early] + owners[late]
+    assert len(plain["runsMs"]) == 3
+    modules = {each["name"]: each["owner"] for each in plain["modules"]}
+    assert modules["app"] == "the function"
+    assert (modules["early"], modules["late"]) == (early, late)
+    assert modules["wsgiref.util"] == "standard library"
+
+
+def test_the_chart_shows_loading_the_handler(told: tuple[dict[str, Any], str]) -> None:
+    assert "<h2>Loading the handler, plain: " in told[1]
+
+
+def test_the_function_itself_is_as_it_was(
+    cloud: Cloud, told: tuple[dict[str, Any], str], function: tuple[str, list[str]]
+) -> None:
+    about = cloud.client.get_function_configuration(FunctionName=function[0])
+    assert (about["Handler"], about["Description"]) == ("app.handler", "")
+    assert told[0]["function"] in {
+        each["FunctionName"] for each in cloud.client.list_functions()["Functions"]
+    }
+    assert "AssertionError" in str(cloud.invoke(function[0]).payload)
+
+
+def test_a_version_is_measured_and_shown_as_a_table(
+    cloud: Cloud, server: Server, function: tuple[str, list[str]]
+) -> None:
+    version = cloud.client.publish_version(FunctionName=function[0])["Version"]
+    table = run(server, f"{function[0]}:{version}", "--runs", "1").stdout
+    assert table.startswith(f"# {function[0]} on python3.11: 1 cold starts")
+    assert "\nbox, Python, runtime client\t" in table
+    assert "\ncold start\t" in table
+    assert "\nearly\t" in table
+
+
+def test_a_handler_that_cannot_be_loaded_says_why(cloud: Cloud, server: Server) -> None:
+    name = cloud.function("import nowhere\n")
+    done = run(server, name, "--runs", "1", code=1)
+    assert "could not be loaded: ModuleNotFoundError: No module named 'nowhere'" in done.stderr
+    name = cloud.function("import json\n")
+    done = run(server, name, "--runs", "1", code=1)
+    assert "Handler 'handler' missing on module 'app'" in done.stderr
+
+
+def test_what_cannot_be_measured_is_said(cloud: Cloud, server: Server) -> None:
+    assert "is no name of a function" in run(server, "a b", code=2).stderr
+    missing = run(server, "missing", code=1).stderr
+    assert "missing: ResourceNotFoundException: Function not found: " in missing
+    other = cloud.function({"bootstrap": "#!/bin/sh\n"}, runtime="provided.al2023")
+    assert f"{other} runs on provided.al2023" in run(server, other, code=1).stderr
+    gone = cloud.layer(zipped({"python/x.py": ""}))
+    name = cloud.function("", layers=[gone])
+    layer, version = gone.rsplit(":", 1)
+    cloud.client.delete_layer_version(LayerName=layer, VersionNumber=int(version))
+    said = run(server, name, code=1).stderr
+    assert "Of a deleted version functions keep what they have." in said
+    assert "Traceback" not in said
+
+
+def test_a_server_that_is_not_there_is_said(server: Server, tmp_path: Path) -> None:
+    said = run(server, "any", "--endpoint", "http://127.0.0.1:9", code=1).stderr
+    assert "Is a server running? --endpoint says where." in said
