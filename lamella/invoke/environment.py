@@ -33,7 +33,7 @@ from lamella.runtime_api.extensions import Reason
 from lamella.runtime_api.runtime import TRUNCATED
 from lamella.sandbox import usage
 from lamella.sandbox.box import Room
-from lamella.sandbox.cgroup import Group
+from lamella.sandbox.cgroup import Group, Memory
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import Spawner
 
@@ -412,12 +412,12 @@ class Environment(Watched):
             self.on_death()
 
     def memory_charged(self) -> int:
-        return (self._group and self._group.usage()) or 0
+        scales = self._session and self._session.scales
+        return scales.charged() if scales else 0
 
     def memory_now(self) -> tuple[int, int]:
-        if self._group is None:
-            return 0, 0
-        memory = self._group.memory()
+        scales = self._session and self._session.scales
+        memory = scales.now() if scales else Memory(0, 0)
         return memory.held, memory.resident
 
     def out_of_memory(self) -> None:

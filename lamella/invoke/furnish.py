@@ -32,6 +32,8 @@ from lamella.runtimes.python.tree import runtime_tree, tree_key
 from lamella.sandbox.plan import BoxPlan, Limits
 
 MEBIBYTE = 1_048_576
+SLACK = 2_048 * MEBIBYTE
+"""A thread sets aside eight megabytes for its stack and uses a hundredth of it."""
 RUNTIME_API_PORT = 9001
 LEAST_CPUS = 2.0
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
@@ -184,6 +186,7 @@ def limits(function: Function) -> Limits:
         weight=share,
         processes=PROCESSES,
         files=OPEN_FILES,
+        slack=SLACK,
     )
 
 

@@ -1,16 +1,20 @@
 """Memory of environments that work: measured while they do, and bounded.
 
 Files in ``/tmp`` are memory to the kernel but not to Lambda, so the control group's own bound
-leaves room for both. What the processes themselves hold is looked at every few milliseconds
-while an environment works, and one that holds more than its function may is killed, as AWS does.
+leaves room for both, and without one the kernel bounds what a process sets aside, not what it
+uses. What the processes themselves hold is looked at every few milliseconds while an environment
+works, and one that holds more than its function may is killed, as AWS does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 
 INTERVAL_SECONDS = 0.01
+RARITY = 20
+"""Looking takes one part in so many of the time, at most: it holds up everybody else."""
 NOTABLE_BYTES = 1_048_576
 """What is charged more than ever before that the peak is measured anew."""
 
@@ -64,6 +68,7 @@ class MemoryWatch:
 
     def _look(self) -> None:
         self._timer = None
+        began = time.monotonic()
         for watched in tuple(self._working):
             charged = watched.memory_charged()
             if charged > watched.memory_limit:
@@ -72,7 +77,8 @@ class MemoryWatch:
                 watched.charged_peak = charged
                 watched.note_memory()
         if self._working:
-            self._timer = asyncio.get_running_loop().call_later(INTERVAL_SECONDS, self._look)
+            seconds = max(INTERVAL_SECONDS, RARITY * (time.monotonic() - began))
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def close(self) -> None:
         self._working.clear()

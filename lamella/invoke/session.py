@@ -31,6 +31,7 @@ from lamella.runtime_api.telemetry import Telemetry
 from lamella.sandbox.box import Room
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.plan import BoxPlan
+from lamella.sandbox.scales import Scales
 from lamella.sandbox.spawn import Spawner
 
 END_SECONDS = 2.0
@@ -75,6 +76,7 @@ class Session:
         self.served = 0
         self._frost = frost
         self._group: Group | None = None
+        self.scales: Scales | None = None
         self._is_frozen = False
         self._spawner = spawner
         self._open_door = open_door
@@ -143,6 +145,7 @@ class Session:
         """Make the box and listen. Raises SandboxFailed."""
         self._group = group
         await self.crew.start(plan, room, group, outputs, spare=spare)
+        self.scales = Scales(group, self.pid)
         listener, *others = self.crew.box.listeners
         await self.api.serve(listener)
         self._doors = [await self._open_door(each) for each in others]

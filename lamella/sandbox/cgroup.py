@@ -152,9 +152,14 @@ class Group:
     def rlimits(self, limits: Limits) -> dict[str, int]:
         """The limits of single processes, with stand-ins for controllers that are missing."""
         values = {"RLIMIT_NOFILE": limits.files, "RLIMIT_CORE": 0}
-        if "memory" not in self._folders:
-            values["RLIMIT_DATA"] = limits.memory
+        if not self.counts_memory:
+            values["RLIMIT_DATA"] = limits.memory + limits.slack
         return values
+
+    @property
+    def counts_memory(self) -> bool:
+        """Whether there is a memory controller."""
+        return "memory" in self._folders
 
     def limit(self, limits: Limits) -> None:
         """Write the limits. Files in ``/tmp`` are memory too, so the kernel's bound leaves room

@@ -29,6 +29,8 @@ class Limits:
 
     ``memory`` and ``tmp`` are bytes, ``cpus`` is a number of processors (its fraction counts),
     ``processes`` counts threads too, ``files`` are open descriptors of one process.
+    ``slack`` is how many bytes beyond ``memory`` one process may set aside where no control
+    group counts what it really uses: somebody watches that it uses no more than ``memory``.
     """
 
     memory: int
@@ -37,6 +39,7 @@ class Limits:
     weight: float = 1.0
     processes: int = 1_024
     files: int = 1_024
+    slack: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

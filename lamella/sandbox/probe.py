@@ -170,7 +170,7 @@ def _limits(hierarchy: cgroup.Hierarchy) -> list[Finding]:
         "(`systemd-run --user --scope -p Delegate=yes lamella serve`)."
     )
     stand_in = {
-        "memory": "falls back to a limit on each process's own data",
+        "memory": "falls back to counting what each process holds",
         "cpu": "functions share the CPUs without shares of their own",
         "pids": "falls back to the process limit of the box's user namespace",
     }

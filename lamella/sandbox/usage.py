@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamella.sandbox.cgroup import Group, Hierarchy
+from lamella.sandbox.cgroup import Group, Hierarchy, Memory
 
 PROC = Path("/proc")
 UNLIMITED = 2**60
@@ -83,12 +83,35 @@ def held(group: Group | None, pid: int | None, proc: Path = PROC) -> int:
 
 def of_tree(pid: int, proc: Path = PROC) -> int:
     """Bytes that a process and all below it hold for themselves; less for those that end now."""
-    total, tree = 0, [pid]
-    for each in tree:
+    total = 0
+    for each in tree(pid, proc):
         with contextlib.suppress(OSError):
             total += sum(_kibibytes(proc / str(each) / "status", ("RssAnon", "RssShmem")).values())
-            tree += children(each, proc)
     return total
+
+
+def tree(pid: int, proc: Path = PROC) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for each in found:
+        with contextlib.suppress(OSError):
+            found += children(each, proc)
+    return found
+
+
+def of_process(pid: int, proc: Path = PROC) -> Memory:
+    """What one process holds; zeros if it is gone."""
+    names = ("RssAnon", "RssShmem", "RssFile")
+    with contextlib.suppress(OSError):
+        own, *files = _kibibytes(proc / str(pid) / "status", names).values()
+        return Memory(own, own + sum(files))
+    return Memory(0, 0)
+
+
+def share_of(pid: int, proc: Path = PROC) -> int:
+    """Bytes that a process holds for itself, a page it shares with others by its part in it;
+    takes the longer the more it holds. Raises OSError, also where that is a secret."""
+    return _kibibytes(proc / str(pid) / "smaps_rollup", ("Pss_Anon",))["Pss_Anon"]
 
 
 def children(pid: int, proc: Path = PROC) -> list[int]:

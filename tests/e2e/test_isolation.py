@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lamella.sandbox import cgroup
 from tests.e2e.server import Cloud, Server
 
 ATTEMPT = """
@@ -219,12 +218,6 @@ def test_no_descriptor_of_the_server_is_inherited(cloud: Cloud, attacker: str) -
         assert target.startswith(("socket:", "/proc/")), target
 
 
-needs_memory_controller = pytest.mark.skipif(
-    "memory" not in cgroup.find().folders, reason="no memory controller can be written here"
-)
-
-
-@needs_memory_controller
 def test_more_memory_than_configured_is_killed_and_the_next_invocation_runs(cloud: Cloud) -> None:
     code = """
 def handler(event, context):
@@ -242,6 +235,29 @@ def handler(event, context):
         "Error: Runtime exited with error: signal: killed"
     )
     assert cloud.result(name, 10) == 10
+
+
+@pytest.mark.parametrize(("each", "killed"), [(0, False), (80, True)])
+def test_processes_of_a_box_hold_memory_together_and_what_they_share_once(
+    cloud: Cloud, each: int, killed: bool
+) -> None:
+    code = """
+import os, time
+
+def handler(each, context):
+    held = bytearray(b"x") * (120 << 20)
+    for _ in range(3):
+        if os.fork() == 0:
+            own = bytearray(b"y") * (each << 20)
+            time.sleep(60)
+    time.sleep(0.5 if each == 0 else 60)
+    return len(held) >> 20
+"""
+    name = cloud.function(code, MemorySize=256, Timeout=30)
+    if killed:
+        assert cloud.invoke(name, each).payload["errorMessage"].endswith("signal: killed")
+    else:
+        assert cloud.result(name, each) == 120
 
 
 def test_tmp_does_not_count_as_memory_and_ends_at_its_size(cloud: Cloud) -> None:
