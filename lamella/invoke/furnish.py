@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +52,8 @@ class Furnished:
     ``unstartable`` is AWS's reason when there is nothing to start (a custom runtime without a
     bootstrap); the plan has no command then. ``worn_at`` is when, in Unix time, the
     environment has served long enough. ``extensions`` are the names of those that layers
-    bring, each with the ARN of the layer version, in the order of their start.
+    bring, each with the ARN of the layer version, in the order of their start. ``on_imports`` is
+    given what a runtime says it imported, where the plan asks for that.
     """
 
     plan: BoxPlan
@@ -62,6 +63,7 @@ class Furnished:
     unstartable: str | None = None
     provisioned: bool = False
     extensions: Mapping[str, str] = field(default_factory=dict)
+    on_imports: Callable[[bytes], None] | None = None
 
     def box(self, name: str) -> BoxPlan:
         return replace(self.plan, name=name)

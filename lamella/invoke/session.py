@@ -90,7 +90,11 @@ class Session:
         if len(names) > MOST:
             self.extensions.too_many(names[MOST])
         self.telemetry = Telemetry(self._connect)
-        self.api = RuntimeApi(extensions=self.extensions, telemetry=self.telemetry)
+        self.api = RuntimeApi(
+            extensions=self.extensions,
+            telemetry=self.telemetry,
+            on_imports=furnished.on_imports,
+        )
         self.crew = Crew(spawner, names[:MOST], self._process_ended)
 
     @property

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     ROLE = "role"  # role, ""
     MANAGED_POLICY = "managed-policy"  # policy, ""
     LOG_GROUP = "log-group"  # log group, ""
+    LEARNED = "learned-imports"  # runtime, digest of the layers' digests
 
 
 OF_FUNCTION = frozenset(

@@ -28,7 +28,7 @@ from lamella.model.lifecycle import RuntimeEvent
 from lamella.model.limits import RESPONSE_BYTES, STREAMED_RESPONSE_BYTES
 from lamella.runtime_api import extension_calls, wire
 from lamella.runtime_api.extension_calls import Call
-from lamella.runtime_api.extensions import About, Extensions, Said
+from lamella.runtime_api.extensions import About, Extensions, Line, Said
 from lamella.runtime_api.runtime import STREAM_TOO_LARGE, TOO_LARGE, TRUNCATED, Runtime
 from lamella.runtime_api.telemetry import Telemetry
 
@@ -46,8 +46,9 @@ _PREFIX: Final = b"/2018-06-01/runtime/"
 _NEXT: Final = _PREFIX + b"invocation/next"
 _INVOCATION: Final = _PREFIX + b"invocation/"
 _INIT_ERROR: Final = _PREFIX + b"init/error"
+_IMPORTS: Final = b"/2018-06-01/lamella/imports"
 CALL_BYTES: Final = 65_536
-"""What an extension may send with one call."""
+"""What an extension may send with one call, or a runtime that tells what it imported."""
 _ANSWERS: Final = {b"response": RuntimeEvent.RESPONSE, b"error": RuntimeEvent.ERROR}
 
 
@@ -56,7 +57,8 @@ class RuntimeApi:
 
     ``on_idle`` is called each time the runtime asks for ``next`` with nothing left to do.
     ``extensions`` and ``telemetry`` answer what extensions ask; without them nobody may
-    subscribe or has been started, but those inside the runtime may register.
+    subscribe or has been started, but those inside the runtime may register. ``on_imports``
+    is given what the runtime says it imported, once; without it there is no such call.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class RuntimeApi:
         on_idle: Callable[[], None] | None = None,
         extensions: Extensions | None = None,
         telemetry: Telemetry | None = None,
+        on_imports: Callable[[bytes], None] | None = None,
     ) -> None:
         self._on_idle = on_idle
+        self.on_imports = on_imports
         nobody = Extensions(About("", "", "", ""), ())
         self.extensions = nobody if extensions is None else extensions
         self.telemetry = Telemetry(unreachable) if telemetry is None else telemetry
@@ -119,6 +123,13 @@ class RuntimeApi:
         for connection in tuple(self._connections):
             connection.drop()
         self.runtime.end()
+
+    def take_imports(self, _: Extensions, __: Telemetry, body: bytes, line: Line) -> Said:
+        """The call with which the runtime tells what it imported."""
+        tell, self.on_imports = self.on_imports, None
+        if tell is not None:
+            tell(body)
+        return Said(202, b'{"status":"OK"}\n')
 
     def _idled(self) -> None:
         self._free.set()
@@ -350,6 +361,9 @@ class _Connection(asyncio.Protocol):
             return self._expect_body(method, RuntimeEvent.INIT_ERROR)
         if url.startswith(extension_calls.PREFIXES):
             return self._route_call(method, url)
+        if url == _IMPORTS and self._api.on_imports is not None:
+            self._call = self._api.take_imports
+            return None if method == b"POST" else wire.NOT_ALLOWED
         if url.startswith(_INVOCATION):
             request_id, _, action = url[len(_INVOCATION) :].partition(b"/")
             event = _ANSWERS.get(action)

@@ -24,7 +24,7 @@ from lamella.accounts.sessions import Sessions
 from lamella.api import links, neighbourhood, server
 from lamella.api.access import AccessLog
 from lamella.api.admission_metrics import AdmissionMetrics
-from lamella.api.app import App, new_request_id
+from lamella.api.app import App
 from lamella.api.auth import Auth
 from lamella.api.contract import Contract
 from lamella.api.doors import Doors
@@ -61,12 +61,12 @@ from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.grants import Grants
 from lamella.invoke.java_client import JavaClient
+from lamella.invoke.learned import Learned
 from lamella.invoke.memory import MemoryWatch
-from lamella.invoke.poller import Invoke
 from lamella.invoke.pool import Pool
 from lamella.invoke.pressure import MemoryGuard
 from lamella.invoke.provision import Provisioner
-from lamella.invoke.queue import Queue, Run
+from lamella.invoke.queue import Queue
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
@@ -83,17 +83,15 @@ from lamella.layers.s3_source import S3Source
 from lamella.layers.trees import Trees
 from lamella.logs.append import LogStreams
 from lamella.logs.groups import Groups as LogGroups
-from lamella.model.event import QueuedEvent
 from lamella.model.function import Function
-from lamella.model.invocation import Outcome
 from lamella.model.limits import UNZIPPED_BYTES
-from lamella.model.mapping import EventSourceMapping
 from lamella.records.sqlite import open_records
 from lamella.sandbox import bubblewrap, cgroup, freezer, usage
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import FIRST_UID, UIDS, Spawner
 from lamella.wiring.accounts import assuming, authenticator, of_boxes, role_books
+from lamella.wiring.callers import batches_to, events_to
 from lamella.wiring.host import (
     RECORDS,
     Folders,
@@ -199,12 +197,16 @@ class Server:
         furnisher = Furnisher(catalog, trees, stacks, bytecode, callback, java, ways)
         failing = Failing(records, Owners(trees.manifest))
         stack.push_async_callback(failing.close)
+        learned = Learned(records)
+        stack.push_async_callback(learned.close)
+        await asyncio.to_thread(learned.load)
         ground = Ground(spawner, reserve, watch, frost, collecting, failing, doors.open)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:
             furnished = await asyncio.to_thread(
                 furnisher.furnish, function, name, provisioned=provisioned
             )
+            furnished = learned.ask(function, furnished)
             where = (function.account, function.region, function.effective_log_group)
             return Environment(
                 name, function, furnished, streams.open(*where, furnished.stream), ground
@@ -445,39 +447,6 @@ async def sweep_logs(groups: LogGroups) -> None:
         except OSError:
             log.exception("old logs could not be deleted")
         await asyncio.sleep(LOG_SWEEP_SECONDS)
-
-
-def events_to(dispatcher: Dispatcher) -> Run:
-    """How the queue invokes."""
-
-    async def run(event: QueuedEvent) -> Outcome:
-        return await dispatcher.invoke(
-            *event.function,
-            event.qualifier,
-            event.payload,
-            request_id=event.id,
-            client_context=event.client_context,
-            trace_id=event.trace_id,
-        )
-
-    return run
-
-
-def batches_to(dispatcher: Dispatcher) -> Invoke:
-    """How pollers of queues invoke."""
-
-    async def invoke(mapping: EventSourceMapping, payload: bytes, trace: str | None) -> Outcome:
-        return await dispatcher.invoke(
-            mapping.account,
-            mapping.region,
-            mapping.function,
-            mapping.qualifier,
-            payload,
-            request_id=new_request_id(),
-            trace_id=trace,
-        )
-
-    return invoke
 
 
 def prepared(furnisher: Furnisher) -> Callable[[Function], None]:

@@ -54,8 +54,34 @@ def forget_coercion():
                 del os.environ["LC_CTYPE"]
 
 
+def asked_to_learn():
+    """Whether the modules that are imported are to be told; the function finds no trace of it."""
+    if sys.argv[1:] != ["--learn"]:
+        return False
+    del sys.argv[1:]
+    if getattr(sys, "orig_argv", [""])[-1] == "--learn":
+        del sys.orig_argv[-1]
+    return True
+
+
+def tell_of_imports(client):
+    """Have what the handler's module imported told before the first `next`."""
+    import imports
+
+    del sys.modules["imports"]
+    wait, endpoint = client.wait_next_invocation, os.environ["AWS_LAMBDA_RUNTIME_API"]
+
+    def tell_and_wait():
+        del client.wait_next_invocation
+        imports.tell(endpoint)
+        return wait()
+
+    client.wait_next_invocation = tell_and_wait
+
+
 def main():
     forget_coercion()
+    learns = asked_to_learn()
     standard = standard_path()
     # The runtime's own modules first: a function that packs a library of the same name must not
     # take its runtime client apart.
@@ -63,12 +89,14 @@ def main():
     from awslambdaric import bootstrap
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 
-    sys.path[:] = search_path(standard, os.environ)
-    add_site_builtins()
-    customize()
     # AWS polls in a thread from 3.12 on, because its native client holds off signals while it
     # waits; this one does not, so the thread would only cost time.
     client = LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"], False)
+    if learns:
+        tell_of_imports(client)
+    sys.path[:] = search_path(standard, os.environ)
+    add_site_builtins()
+    customize()
     bootstrap.run(os.environ["_HANDLER"], client)
 
 

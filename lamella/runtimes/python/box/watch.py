@@ -1,0 +1,330 @@
+"""A process in which modules are imported to see what they do: the body of a trial.
+
+Each module is watched while its own code runs, so that whatever happens is laid at the door of
+the innermost one; those that were importing it follow. What happens is told over a pipe, line by
+line, to `trial`. The process ends with the first module that may not be preloaded.
+
+Native code is watched by what it leaves alone: what it reads of the environment, or of the random
+numbers of the kernel, is not seen here.
+"""
+
+import importlib
+import json
+import os
+import sys
+from importlib.machinery import ExtensionFileLoader
+
+import leavings
+
+FUNCTION = ("/var/task/", "/tmp/")
+"""Folders that are another in each function."""
+_UNSTEADY = frozenset(
+    (
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "_LAMBDA_TELEMETRY_LOG_FD",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        # These a zygote has, so that nothing starts threads in it, and a function has not.
+        "OPENBLAS_NUM_THREADS",
+        "GOTO_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+    )
+)
+_UNSTEADY_PREFIXES = ("AWS_LAMBDA_FUNCTION_", "AWS_LAMBDA_LOG_")
+_NETWORK = frozenset(
+    (
+        "socket.connect",
+        "socket.getaddrinfo",
+        "socket.gethostbyname",
+        "socket.gethostbyaddr",
+        "socket.getnameinfo",
+        "socket.sendto",
+        "socket.sendmsg",
+    )
+)
+_STARTS = frozenset(("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty"))
+_CHANGES = frozenset(("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink"))
+_LOOPBACK = ("127.", "::1")
+_RENEWED = (
+    "random",
+    "secrets",
+    "uuid",
+    "tempfile",
+    "multiprocessing.process",
+    "numpy.random",
+)
+"""Modules whose random numbers `reseed` renews in every fork."""
+_TOLD = 200
+
+
+def unsteady(name):
+    """Whether a variable's value is another in each function, or in each start."""
+    return name in _UNSTEADY or name.startswith(_UNSTEADY_PREFIXES)
+
+
+class Frame:
+    """A module whose code runs."""
+
+    def __init__(self, name, state):
+        self.name = name
+        self.state = state
+        self.read = set()
+        self.noted = set()
+
+
+class Watch:
+    """Imports modules and tells of each, on ``pipe``. ``log`` takes what they print."""
+
+    def __init__(self, pipe, log, refused):
+        self.pipe = pipe
+        self.log = log
+        self.refused = refused
+        self.stack = []
+        self.read = set()
+        self.sought = set()
+        self.noted = {}
+        self._quiet = False
+
+    def run(self, names):
+        """Import ``names`` one after another; returns only if none was refused."""
+        self._put_in_place()
+        for name in names:
+            self.read, self.sought, self.noted = set(), set(), {}
+            self.begin(name)
+            fault = None
+            try:
+                # Not a statement: this way the finder below is asked first, whatever it is.
+                importlib.import_module(name)
+            except BaseException as error:  # noqa: BLE001 - anything may come out of a module
+                fault = _said(error)
+            self.end()
+            if fault is None and name not in sys.modules:
+                fault = "is not there after its import"
+            if fault is None:
+                read, sought = sorted(self.read), sorted(self.sought)
+                self.tell("ok", name, read, sought, self.noted)
+            else:
+                self.tell("failed", name, fault)
+
+    # What happens
+
+    def begin(self, name):
+        self.tell("begin", name)
+        self.stack.append(Frame(name, self._state()))
+
+    def end(self):
+        frame = self.stack[-1]
+        left = self._state().since(frame.state)
+        if left is not None:
+            self.refuse(left)
+        self._watch_loaded()
+        if sys.meta_path[:1] != [self]:
+            self._first()
+        self.stack.pop()
+        self.read |= frame.read
+        if frame.noted:
+            self.noted.setdefault(frame.name, []).extend(sorted(frame.noted))
+        self.tell("end", frame.name)
+
+    def refuse(self, reason):
+        """The innermost module may not be preloaded: say so, and be gone before it goes on."""
+        self._quiet = True
+        self.tell("refuse", reason[:_TOLD])
+        os._exit(0)
+
+    def tell(self, *words):
+        line = json.dumps(words).encode() + b"\n"
+        while line:
+            line = line[os.write(self.pipe, line) :]
+
+    def _state(self):
+        self._quiet, before = True, self._quiet
+        try:
+            return leavings.State(self.log)
+        finally:
+            self._quiet = before
+
+    # Imports
+
+    def _first(self):
+        sys.meta_path[:] = [self] + [each for each in sys.meta_path if each is not self]
+
+    def find_spec(self, name, path=None, target=None):
+        """The finder that is asked first: what it finds, another finds for it."""
+        self.sought.add(name.partition(".")[0][:_TOLD])
+        if name in self.refused:
+            self.refuse("imports %s, which is not preloaded" % name)
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec = find(name, path, target)
+            if spec is not None:
+                self._watch_loader(spec.loader)
+                return spec
+        return None
+
+    def _watch_loader(self, loader):
+        """Have the loader tell when a module's code begins and ends: native code runs when the
+        module is created, too."""
+        kind = type(loader)
+        if loader is None or kind is type or not hasattr(kind, "exec_module"):
+            return
+
+        def create_module(spec):
+            self.begin(spec.name)
+            try:
+                return kind.create_module(loader, spec)
+            finally:
+                self.end()
+
+        def exec_module(module):
+            self.begin(module.__spec__.name)
+            try:
+                return kind.exec_module(loader, module)
+            finally:
+                self.end()
+
+        try:
+            loader.exec_module = exec_module
+            if isinstance(loader, ExtensionFileLoader):
+                loader.create_module = create_module
+        except (AttributeError, TypeError):
+            return  # it belongs to whoever imports it
+
+    # What else is watched
+
+    def _put_in_place(self):
+        self._first()
+        os.dup2(self.log, 1)
+        os.dup2(self.log, 2)
+        self._watch_environment()
+        self._watch_random()
+        self._watch_forks()
+        sys.addaudithook(self._heard)
+
+    def _watch_environment(self):
+        kind = type(os.environ)
+        get, each = kind.__getitem__, kind.__iter__
+
+        def getitem(environ, key):
+            if self.stack and not self._quiet:
+                self._asked(key)
+            return get(environ, key)
+
+        def iterate(environ):
+            if self.stack and not self._quiet:
+                self.refuse("reads every environment variable")
+            return each(environ)
+
+        kind.__getitem__ = getitem
+        kind.__iter__ = iterate
+
+    def _asked(self, key):
+        name = os.fsdecode(key) if isinstance(key, (str, bytes)) else ""
+        if unsteady(name):
+            self.refuse("reads the environment variable %s" % name)
+        self.stack[-1].read.add(name[:_TOLD])
+
+    def _watch_random(self):
+        draw = os.urandom
+
+        def urandom(count):
+            self._drawn()
+            return draw(count)
+
+        os.urandom = urandom
+        if "random" in sys.modules:
+            sys.modules["random"]._urandom = urandom
+        self._watch_loaded()
+
+    def _drawn(self):
+        if self.stack and not self._quiet:
+            name = self.stack[-1].name
+            if not any(name == each or name.startswith(each + ".") for each in _RENEWED):
+                self.refuse("draws random numbers, which all forks would share")
+
+    def _watch_loaded(self):
+        """Watch what draws random numbers, once it is loaded."""
+        random, uuid = sys.modules.get("random"), sys.modules.get("uuid")
+        kind = getattr(random, "Random", None)
+        if kind is not None and not hasattr(kind.seed, "is_watched"):
+            seed = kind.seed
+
+            def watched(own, a=None, *more, **named):
+                if a is None:
+                    self._drawn()
+                return seed(own, a, *more, **named)
+
+            watched.is_watched = True
+            kind.seed = watched
+        make = getattr(uuid, "uuid1", None)
+        if make is not None and not hasattr(make, "is_watched"):
+
+            def uuid1(*given, **named):
+                self._drawn()
+                return make(*given, **named)
+
+            uuid1.is_watched = True
+            uuid.uuid1 = uuid1
+
+    def _watch_forks(self):
+        register = os.register_at_fork
+
+        def register_at_fork(**handlers):
+            if self.stack:
+                self.stack[-1].noted.add("does something at each fork")
+            return register(**handlers)
+
+        os.register_at_fork = register_at_fork
+
+    def _heard(self, event, given):
+        """The interpreter is about to do something: see `sys.addaudithook`."""
+        if self._quiet or not self.stack:
+            return
+        if event == "open":
+            self._opened(sys._getframe(1), *given)
+        elif event in _NETWORK:
+            self.refuse("tries to reach the network (%s)" % event)
+        elif event == "socket.bind":
+            address = given[1]
+            host = address[0] if isinstance(address, tuple) and address else address
+            if not isinstance(host, str) or not host.startswith(_LOOPBACK):
+                self.refuse("tries to reach the network (%s)" % event)
+        elif event in _CHANGES:
+            self.refuse("writes to files")
+        elif event in _STARTS:
+            self.stack[-1].noted.add("runs a program")
+        elif event in ("os.listdir", "os.scandir"):
+            self._looked(given[0], sys._getframe(1))
+
+    def _opened(self, caller, path, mode, flags):
+        if isinstance(path, int):
+            return
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and path != os.devnull:
+            self.refuse("writes to files")
+        self._looked(path, caller)
+
+    def _looked(self, path, caller):
+        if isinstance(path, bytes):
+            path = os.fsdecode(path)
+        if not isinstance(path, str) or not (path + "/").startswith(FUNCTION):
+            return
+        # The import system itself looks there: `find_spec` knows what for.
+        if not caller.f_code.co_filename.startswith("<frozen "):
+            self.refuse("reads the function's own files")
+
+
+def _said(error):
+    try:
+        text = "%s: %s" % (type(error).__name__, error)
+    except Exception:  # noqa: BLE001 - an error of a module may fail to be told
+        text = type(error).__name__
+    return text[:_TOLD]

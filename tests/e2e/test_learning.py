@@ -1,0 +1,85 @@
+"""What functions import from their layers is learned, without their noticing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lamella.model.document import Document, Kind
+from lamella.records.sqlite import open_records
+from lamella.wiring.host import RECORDS
+from tests.e2e.server import Cloud, Server, serving, zipped
+
+PLAIN = {"LAMELLA_PRELOAD": "off"}
+HANDLER = """
+import sys
+
+import colorsys
+
+import shared
+import helper
+
+with open("/proc/self/cmdline") as line:
+    COMMAND = line.read()
+
+
+def handler(event, context):
+    ours = [name for name in ("imports", "preload", "reseed") if name in sys.modules]
+    argv = [*sys.argv, *sys.orig_argv]
+    return {"argv": argv, "ours": ours, "asked": "--learn" in COMMAND}
+"""
+
+
+def lessons(server: Server) -> Mapping[str, Document]:
+    """What a server that has ended knows, by runtime."""
+    records = open_records(server.data / RECORDS)
+    try:
+        return {document.at.name: document for document in records.all_documents(Kind.LEARNED)}
+    finally:
+        records.close()
+
+
+def test_the_first_initialisations_tell_what_they_imported(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", environ=PLAIN) as server:
+        cloud = Cloud(server.endpoint)
+        layer = cloud.layer(zipped({"python/shared.py": "import below", "python/below.py": ""}))
+        name = cloud.function({"app.py": HANDLER, "helper.py": ""}, layers=[layer])
+        found: Any = cloud.result(name)
+        assert found["asked"]
+        assert not any("--learn" in word for word in found["argv"])
+        assert found["ours"] == []
+    (document,) = lessons(server).values()
+    assert document.at.name == "python3.11"
+    modules = document.value["modules"]
+    assert [each for each in modules if each in ("colorsys", "shared", "below", "helper")] == [
+        "colorsys",
+        "below",
+        "shared",
+    ]
+    assert document.value["inits"] == 1
+    assert not {"app", "imports", "bootstrap", "awslambdaric", "sys"} & set(modules)
+
+
+def test_what_is_known_is_asked_no_more_after_a_restart(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(data, environ=PLAIN) as server:
+        cloud = Cloud(server.endpoint)
+        name = cloud.function({"app.py": HANDLER, "helper.py": "", "shared.py": ""})
+        asked: list[bool] = []
+        while len(asked) < 12 and False not in asked:
+            cloud.configure(name, Description=f"number {len(asked)}")
+            asked.append(cloud.result(name)["asked"])
+        assert asked[:3] == [True, True, True]
+        # What they told is taken in a moment later, for several together.
+        assert asked[-1] is False
+    with serving(data, environ=PLAIN) as server:
+        assert not Cloud(server.endpoint).result(name)["asked"]
+
+
+def test_a_function_that_fails_to_load_teaches_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", environ=PLAIN) as server:
+        cloud = Cloud(server.endpoint)
+        invoked = cloud.invoke(cloud.function("import colorsys\nraise ValueError"))
+        assert invoked.error == "Unhandled"
+    assert lessons(server) == {}
