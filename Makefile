@@ -40,7 +40,7 @@ check: setup ## lint, formatting, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## measure beside AWS's Runtime Interface Emulator (shorter: make bench ARGS=--quick)
+bench: setup ## measure beside AWS's emulator and others, draw it, renew README's tables (shorter: make bench ARGS=--quick)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: setup ## work requirements.lock out anew from pyproject.toml

@@ -1,22 +1,25 @@
-"""``make bench``: Lamella beside AWS's Runtime Interface Emulator, in one run."""
+"""``make bench``: Lamella beside what one would use instead, in one run and with one client."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import frozen, measure, report
-from benchmarks.lamella import Lamella, lamella
+from benchmarks import at_once, cold, frozen, measure, pictures, report, starts
+from benchmarks.bench import QUICK, Bench, Rounds, servers
 from benchmarks.materials import CACHE, prepare
 from benchmarks.rows import Row
 
 PARTS = {
     "warm": measure.warm,
-    "cold": measure.cold,
+    "cold": cold.cold,
+    "layers": cold.layers,
+    "first": starts.first,
+    "burst": at_once.burst,
+    "boxes": at_once.boxes,
+    "memory": at_once.memory,
     "publish": measure.publish,
     "frozen": frozen.frozen,
     "extension": frozen.extension,
@@ -25,33 +28,34 @@ PARTS = {
 
 def main() -> None:
     chosen = _arguments()
+    if chosen.redraw:
+        pictures.renew()
+        return
+    rows = _measured(chosen)
+    facts = report.facts(rows)
+    print()
+    print(report.markdown(facts))
+    if not (chosen.quick or chosen.only or chosen.emulator_only) or chosen.save:
+        report.write(facts, report.RESULTS, chosen.save or report.LATEST)
+        if not chosen.save:
+            pictures.renew()
+
+
+def _measured(chosen: argparse.Namespace) -> list[Row]:
     materials = prepare()
     rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
     try:
-        with _servers(folder, wanted=not chosen.emulator_only) as servers:
-            rounds = measure.QUICK if chosen.quick else measure.Rounds()
-            bench = measure.Bench.of(materials, folder, servers, rounds)
+        with servers(folder, wanted=not chosen.emulator_only) as there:
+            rounds = QUICK if chosen.quick else Rounds()
+            bench = Bench(materials, folder, there, rounds)
             for part in chosen.only or PARTS:
                 for row in PARTS[part](bench):
-                    print("  ".join(cell for cell in row.cells() if cell), flush=True)
+                    print(report.line(row.as_json()), flush=True)
                     rows.append(row)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print()
-    print(report.markdown(rows))
-    if not (chosen.quick or chosen.only or chosen.emulator_only) or chosen.save:
-        report.write(rows, report.RESULTS, chosen.save or "latest")
-
-
-@contextlib.contextmanager
-def _servers(folder: Path, *, wanted: bool) -> Iterator[tuple[Lamella | None, Lamella | None]]:
-    """A server that everybody may call, and one that checks signatures."""
-    if not wanted:
-        yield None, None
-        return
-    with lamella(folder) as server, lamella(folder / "checking", signed=True) as checking:
-        yield server, checking
+    return rows
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,6 +64,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=list(PARTS), help="one part")
     parser.add_argument("--emulator-only", action="store_true", help="leave Lamella out")
     parser.add_argument("--save", metavar="NAME", help="keep the results under this name")
+    parser.add_argument(
+        "--redraw", action="store_true", help="only draw what was kept, and renew README's table"
+    )
     return parser.parse_args()
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -92,11 +94,10 @@ class Connection:
 
 
 class _Caller(asyncio.Protocol):
-    """Sends ``data`` again and again, ``count`` times, each after the last one's answer."""
+    """Sends what is left of ``waiting``, one after the other, each after the last one's answer."""
 
-    def __init__(self, data: bytes, count: int, done: asyncio.Future[list[float]]) -> None:
-        self._data = data
-        self._count = count
+    def __init__(self, waiting: deque[bytes], done: asyncio.Future[list[float]]) -> None:
+        self._waiting = waiting
         self._done = done
         self._said = bytearray()
         self._times: list[float] = []
@@ -106,12 +107,14 @@ class _Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._send()
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        if not self._waiting:
+            self._end(None)
+            return
         assert self._transport is not None
         self._began = time.perf_counter()
-        self._transport.write(self._data)
+        self._transport.write(self._waiting.popleft())
 
     def data_received(self, data: bytes) -> None:
         self._said += data
@@ -120,12 +123,10 @@ class _Caller(asyncio.Protocol):
             return
         self._times.append((time.perf_counter() - self._began) * 1000)
         self._said.clear()
-        if not answer.good:
-            self._end(RuntimeError(f"{answer.status}: {answer.body[:500]!r}"))
-        elif len(self._times) == self._count:
-            self._end(None)
+        if answer.good:
+            self.send()
         else:
-            self._send()
+            self._end(RuntimeError(f"{answer.status}: {answer.body[:500]!r}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(exc or ConnectionError("the server closed the connection"))
@@ -143,18 +144,37 @@ class _Caller(asyncio.Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rush:
-    """Several callers at once: each request's milliseconds, and requests a second in all."""
+    """Several callers at once: each request's milliseconds, and the seconds until all were answered."""
 
     times: list[float]
-    rate: float
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return len(self.times) / self.seconds
 
 
-async def callers(port: int, data: bytes, *, count: int, each: int) -> Rush:
-    """``count`` callers at once, each with a connection of its own and ``each`` requests."""
+async def _rush(port: int, shares: list[deque[bytes]]) -> Rush:
     loop = asyncio.get_running_loop()
-    ends: list[asyncio.Future[list[float]]] = [loop.create_future() for _ in range(count)]
+    ends: list[asyncio.Future[list[float]]] = [loop.create_future() for _ in shares]
+    there = [
+        await loop.create_connection(partial(_Caller, share, end), "127.0.0.1", port)
+        for share, end in zip(shares, ends, strict=True)
+    ]
     began = time.perf_counter()
-    for end in ends:
-        await loop.create_connection(partial(_Caller, data, each, end), "127.0.0.1", port)
+    for _, caller in there:
+        caller.send()
     times = [took for taken in await asyncio.gather(*ends) for took in taken]
-    return Rush(times, len(times) / (time.perf_counter() - began))
+    return Rush(times, time.perf_counter() - began)
+
+
+def callers(port: int, data: bytes, *, count: int, each: int) -> Rush:
+    """``count`` callers at once, each with a connection of its own and ``each`` requests."""
+    return asyncio.run(_rush(port, [deque([data] * each) for _ in range(count)]))
+
+
+def drained(port: int, requests: Iterable[bytes], *, width: int) -> Rush:
+    """All ``requests``, once each, by ``width`` callers who take the next one when they are free."""
+    shared = deque(requests)
+    return asyncio.run(_rush(port, [shared] * width))

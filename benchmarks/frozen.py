@@ -8,11 +8,12 @@ import zipfile
 from collections.abc import Iterator
 from functools import partial
 
+from benchmarks.bench import Bench, zipped
 from benchmarks.client import Connection, invocation
 from benchmarks.lamella import Lamella, lamella
-from benchmarks.measure import Bench
-from benchmarks.rows import Row, Side
+from benchmarks.rows import LAMELLA, Row, Side, ratio
 
+NEVER = "Lamella, --freeze-after off"
 PAUSE = 0.2
 """Twice the time after which an idle environment is frozen."""
 EXTENSION = r"""#!/bin/bash
@@ -35,13 +36,13 @@ while true; do call GET event/next "Lambda-Extension-Identifier: $me"$'\r\n' '';
 
 def frozen(bench: Bench) -> Iterator[Row]:
     """Warm invocations where freezing is off and on, close together and after a pause."""
-    if bench.server is None:
+    if bench.servers is None:
         return
     code = bench.code("frozen")
     with lamella(bench.folder / "running-on", options=("--freeze-after", "off")) as running:
-        sides = (running, bench.server)
+        sides = (running, bench.servers.usual)
         for server in sides:
-            bench.function("frozen", code, [], server)
+            bench.function(server, "frozen", code)
         close = [list[float]() for _ in sides]
         apart = [list[float]() for _ in sides]
         turns = [
@@ -52,22 +53,24 @@ def frozen(bench: Bench) -> Iterator[Row]:
         for each in (*close, *apart):
             each.clear()
         bench.turns(bench.rounds.warm, *turns)
-        bench.turns(5 * bench.rounds.warm, *pauses)
-    yield Row("warm, freezing off against on", Side(close[0]), Side(close[1]), bar=1.1)
-    what = f"an invocation {PAUSE:g} s after the last, never frozen against frozen"
-    yield Row(what, Side(apart[0]), Side(apart[1]))
+        bench.turns(bench.rounds.apart, *pauses)
+    without, ours = (Side(times) for times in close)
+    bar = ratio("warm with freezing, of the p50 without", ours, without, 1.1)
+    yield Row("warm, freezing off and on", {NEVER: without, LAMELLA: ours}, (bar,))
+    without, ours = (Side(times) for times in apart)
+    yield Row(f"an invocation {PAUSE:g} s after the last", {NEVER: without, LAMELLA: ours})
 
 
 def extension(bench: Bench) -> Iterator[Row]:
     """Warm invocations of a function without and with an external extension, in shell."""
-    server = bench.server
-    if server is None:
+    if bench.servers is None:
         return
+    server = bench.servers.usual
     code = bench.code("extended")
     archive = bench.folder / "extension.zip"
-    archive.write_bytes(_zipped("extensions/shell", EXTENSION))
-    bench.function("alone", code, [], server)
-    bench.function("extended", code, [server.publish("extension", archive)], server)
+    archive.write_bytes(_archive("extensions/shell", EXTENSION))
+    bench.function(server, "alone", code)
+    server.function("extended", zipped(code), [server.publish("extension", archive)])
     alone: list[float] = []
     extended: list[float] = []
     turns = (
@@ -78,7 +81,8 @@ def extension(bench: Bench) -> Iterator[Row]:
     alone.clear()
     extended.clear()
     bench.turns(bench.rounds.warm, *turns)
-    yield Row("warm, without against with an external extension", Side(alone), Side(extended))
+    sides = {"Lamella, without it": Side(alone), LAMELLA: Side(extended)}
+    yield Row("warm, with an external extension", sides)
 
 
 def _close(server: Lamella, into: list[float], size: int, function: str = "frozen") -> None:
@@ -96,7 +100,7 @@ def _apart(server: Lamella, into: list[float]) -> None:
         into.append(connection.timed(invocation("frozen")))
 
 
-def _zipped(name: str, text: str) -> bytes:
+def _archive(name: str, text: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         info = zipfile.ZipInfo(name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import re
 import select
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ READY_SECONDS = 30.0
 RUNTIME = f"python3.{sys.version_info.minor}"
 MEMORY_MB = 1_769
 ROLE = "arn:aws:iam::000000000000:role/r"
+SETTLE_SECONDS = 0.05
+"""From a change to the call that is timed: the ending of the environments before is not measured."""
+UPDATE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Lamella:
 
     port: int
     client: Any
+    pid: int
     key: tuple[str, str] = ("test", "test")
 
     def signed(self, function: str) -> bytes:
@@ -62,28 +68,48 @@ class Lamella:
         with Connection(self.port) as connection:
             return connection.timed(data)
 
-    def function(self, name: str, code: bytes, layers: list[str]) -> None:
+    def function(
+        self, name: str, code: bytes, layers: Sequence[str] = (), runtime: str = RUNTIME
+    ) -> None:
         """Create a function with ``app.handler`` and wait until it can be invoked."""
         self.client.create_function(
             FunctionName=name,
-            Runtime=RUNTIME,
+            Runtime=runtime,
             Handler="app.handler",
             Role=ROLE,
             Code={"ZipFile": code},
-            Layers=layers,
+            Layers=list(layers),
             Timeout=60,
             MemorySize=MEMORY_MB,
         )
         self._wait("function_active_v2", name)
 
+    def renew(self, names: Sequence[str], number: int) -> None:
+        """Change each function's variables, which ends its environments; wait until it is done."""
+        body = json.dumps({"Environment": {"Variables": {"NUMBER": str(number)}}}).encode()
+        with Connection(self.port) as connection:
+            for name in names:
+                said = connection.send(request("PUT", f"{_function(name)}/configuration", body))
+                if not said.good:
+                    raise RuntimeError(f"{said.status}: {said.body[:500]!r}")
+            until = time.monotonic() + UPDATE_SECONDS
+            for name in names:
+                ask = request("GET", f"{_function(name)}/configuration")
+                while json.loads(connection.send(ask).body)["LastUpdateStatus"] != "Successful":
+                    if time.monotonic() > until:
+                        raise RuntimeError(f"{name} was not updated within {UPDATE_SECONDS:g} s")
+                    time.sleep(0.005)
+        time.sleep(SETTLE_SECONDS)
+
     def cold(self, name: str, number: int) -> float:
         """Milliseconds of the first invocation after a change that ended its environments."""
-        self.client.update_function_configuration(
-            FunctionName=name, Environment={"Variables": {"NUMBER": str(number)}}
-        )
-        self._wait("function_updated_v2", name)
+        self.renew([name], number)
         with Connection(self.port) as connection:
             return connection.timed(invocation(name))
+
+    def until_ready(self, seconds: float) -> None:
+        """Wait until the server has made what it makes ahead, ``seconds`` at most."""
+        time.sleep(seconds)
 
     def _wait(self, waiter: str, name: str) -> None:
         self.client.get_waiter(waiter).wait(
@@ -91,9 +117,17 @@ class Lamella:
         )
 
 
+def _function(name: str) -> str:
+    return f"/2015-03-31/functions/{name}"
+
+
 @contextlib.contextmanager
 def lamella(
-    folder: Path, *, signed: bool = False, options: Sequence[str] = ()
+    folder: Path,
+    *,
+    signed: bool = False,
+    options: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[Lamella]:
     """A server that keeps its data in ``folder``; with ``signed`` one that checks signatures."""
     folder.mkdir(exist_ok=True)
@@ -108,6 +142,7 @@ def lamella(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
+            env={**os.environ, **(environ or {})},
         )
     try:
         assert process.stdout is not None
@@ -118,7 +153,7 @@ def lamella(
             raise RuntimeError(
                 f"the server did not get ready: {(folder / 'server.log').read_text()}"
             )
-        yield Lamella(int(found[1]), _client(found[0], key), key)
+        yield Lamella(int(found[1]), _client(found[0], key), process.pid, key)
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):

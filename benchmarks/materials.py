@@ -1,11 +1,12 @@
-"""What both sides run on: layers, their zips, AWS's runtime client and its emulator.
+"""What all sides run on: layers, their zips, AWS's runtime clients and its emulator.
 
-Built once into ``.cache/bench`` by pip, in pinned versions; a second run finds it there.
+Built once into ``.cache/bench`` by pip and npm, in pinned versions; a second run finds it there.
 """
 
 from __future__ import annotations
 
 import compileall
+import hashlib
 import os
 import platform
 import py_compile
@@ -13,22 +14,19 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "bench"
 EMULATOR = "aws-sam-cli==1.170.0"
 NUMPY = ("numpy==2.3.5",)
-PANDAS = (
-    *NUMPY,
-    "pandas==2.3.3",
-    "python-dateutil==2.9.0.post0",
-    "pytz==2025.2",
-    "six==1.17.0",
-    "tzdata==2025.2",
-)
+DATEUTIL = ("python-dateutil==2.9.0.post0", "six==1.17.0")
+PANDAS_NEEDS = (*DATEUTIL, "pytz==2025.2", "tzdata==2025.2")
+PANDAS = (*NUMPY, "pandas==2.3.3", *PANDAS_NEEDS)
+NODE_CLIENT = "aws-lambda-ric@4.0.2"
 _MACHINES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -44,9 +42,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """Everything a run needs. ``python`` is the interpreter both sides run functions on.
+    """Everything a run needs. ``python`` is the interpreter all sides run functions on.
 
-    ``published`` holds pandas and numpy with bytecode, as pip installs them.
+    ``published`` holds pandas and numpy with bytecode, as pip installs them. ``five`` is what is in
+    ``pandas`` and ``boto3``, cut into five layers. ``node_client`` is AWS's client for Node.js, or
+    says why there is none.
     """
 
     python: Path
@@ -54,20 +54,48 @@ class Materials:
     runtime_client: Path
     numpy: Layer
     pandas: Layer
+    boto3: Layer
+    five: tuple[Layer, ...]
     published: Path
+    node: Path | None
+    node_client: Path | str
+
+    def node_runtime(self) -> str | None:
+        """Lamella's name for the Node.js that the emulator runs as well."""
+        if self.node is None:
+            return None
+        asked = subprocess.run([self.node, "--version"], check=True, capture_output=True, text=True)
+        return f"nodejs{asked.stdout.lstrip('v').partition('.')[0]}.x"
 
 
 def prepare() -> Materials:
     CACHE.mkdir(parents=True, exist_ok=True)
-    pandas = _layer("pandas", PANDAS)
+    numpy, pandas = _layer("numpy", NUMPY), _layer("pandas", PANDAS)
+    client, core = installed("boto3", "s3transfer"), installed("botocore", "jmespath", "urllib3")
+    node = shutil.which("node")
     return Materials(
         python=Path(sys.executable).resolve(),
-        emulator=_once("emulator", _emulator) / "aws-lambda-rie",
-        runtime_client=_once(f"runtime-client-{_tag()}", _runtime_client),
-        numpy=_layer("numpy", NUMPY),
+        emulator=once("emulator", _emulator) / "aws-lambda-rie",
+        runtime_client=once(f"runtime-client-{_tag()}", _runtime_client),
+        numpy=numpy,
         pandas=pandas,
+        boto3=_layer("boto3", (*client, *core, *DATEUTIL)),
+        five=(
+            numpy,
+            _layer("pandas-alone", PANDAS[1:2]),
+            _layer("pandas-needs", PANDAS_NEEDS),
+            _layer("botocore", core),
+            _layer("boto3-alone", client),
+        ),
         published=pandas.compiled.parent.with_name("published.zip"),
+        node=Path(node).resolve() if node else None,
+        node_client=_node_client(),
     )
+
+
+def installed(*names: str) -> tuple[str, ...]:
+    """Pins of the versions that this checkout itself uses."""
+    return tuple(f"{name}=={metadata.version(name)}" for name in names)
 
 
 def versions() -> dict[str, str]:
@@ -76,7 +104,9 @@ def versions() -> dict[str, str]:
     return {
         "numpy": pins["numpy"],
         "pandas": pins["pandas"],
+        "boto3": metadata.version("boto3"),
         "awslambdaric": metadata.version("awslambdaric"),
+        "aws-lambda-ric": NODE_CLIENT.partition("@")[2],
         "emulator (in aws-sam-cli)": pins["aws-sam-cli"],
     }
 
@@ -85,7 +115,12 @@ def _tag() -> str:
     return f"py{sys.version_info.major}{sys.version_info.minor}"
 
 
-def _once(name: str, build: Callable[[Path], None]) -> Path:
+def _hash(pins: tuple[str, ...]) -> str:
+    """Eight letters that say which versions a folder holds."""
+    return hashlib.sha256("\n".join(pins).encode()).hexdigest()[:8]
+
+
+def once(name: str, build: Callable[[Path], None]) -> Path:
     """The folder ``name`` of the cache, built in a neighbour and renamed when it is whole."""
     folder = CACHE / name
     if not folder.exists():
@@ -123,6 +158,25 @@ def _runtime_client(folder: Path) -> None:
     _pip("install", "--target", str(folder), pin)
 
 
+def _node_client() -> Path | str:
+    """The folder of AWS's client for Node.js, which npm builds from source, or why there is none."""
+    missing = [name for name in ("node", "npm", "cmake", "make", "g++") if not shutil.which(name)]
+    if missing:
+        return f"not measured: AWS's client for Node.js takes {', '.join(missing)} to build"
+    try:
+        folder = once("node-client", partial(npm, [NODE_CLIENT]))
+    except subprocess.CalledProcessError:
+        return "not measured: AWS's client for Node.js does not build here"
+    return folder / "node_modules" / "aws-lambda-ric"
+
+
+def npm(pins: Sequence[str], folder: Path) -> None:
+    """Install packages from npm into ``folder``."""
+    options = ("--no-audit", "--no-fund", "--silent", "--prefix", str(folder))
+    command = ["npm", "install", *options, *pins]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
 def _layer(name: str, pins: tuple[str, ...]) -> Layer:
     def build(folder: Path) -> None:
         bare = folder / "bare" / "python"
@@ -134,7 +188,7 @@ def _layer(name: str, pins: tuple[str, ...]) -> Layer:
         _zip(folder / "bare", folder / "layer.zip")
         _zip(folder / "compiled", folder / "published.zip")
 
-    folder = _once(f"{name}-{_tag()}", build)
+    folder = once(f"{name}-{_tag()}-{_hash(pins)}", build)
     return Layer(
         name,
         folder / "layer.zip",

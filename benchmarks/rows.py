@@ -1,18 +1,28 @@
-"""What is compared: rows of two sides, their ratio, and the bar each has to meet."""
+"""What is compared: rows of several sides, and the bars that some of them have to meet."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+LAMELLA: Final = "Lamella"
+PLAIN: Final = "Lamella, nothing preloaded"
+EMULATOR: Final = "AWS's emulator"
+ABSENT: Final = "AWS's emulator, bytecode absent"
+OFFLINE: Final = "serverless-offline"
+PODMAN: Final = "podman + crun"
+COLD: Final = "cold"
+"""The group of rows that are drawn and have a column for each side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Milliseconds of one side, in the order measured; ``note`` says why there are none.
+    """What was measured of one side, in the order measured; ``note`` says why nothing was.
 
-    ``rate`` is requests a second, where several callers were measured.
+    ``times`` are milliseconds unless the row says otherwise. ``rate`` is requests a second, where
+    several callers were measured.
     """
 
     times: Sequence[float] = ()
@@ -31,58 +41,71 @@ class Side:
         ranked = sorted(self.times)
         return ranked[min(len(ranked) - 1, -(-99 * len(ranked) // 100) - 1)]
 
-    def shown(self) -> str:
-        if self.median is None or self.p99 is None:
-            return self.note or "not measured"
-        text = f"{self.median:.3g} / {self.p99:.3g}" if self.median < 100 else ""
-        text = text or f"{self.median:.0f} / {self.p99:.0f}"
-        return f"{text} ({self.rate:,.0f}/s)" if self.rate else text
-
     def as_json(self) -> dict[str, Any]:
         if not self.times:
-            return {"note": self.note}
+            return {"note": self.note or "not measured"}
         return {
-            "median_ms": round(self.median or 0, 4),
-            "p99_ms": round(self.p99 or 0, 4),
+            "median": round(self.median or 0, 4),
+            "p99": round(self.p99 or 0, 4),
             "count": len(self.times),
             **({"rate_per_second": round(self.rate, 1)} if self.rate else {}),
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One comparison. ``bar`` is the most that Lamella's median may be, in the other's medians."""
+class Bar:
+    """A promise: ``value`` is at most ``limit``, or with ``least`` at least. None: not measured."""
 
     what: str
-    other: Side
-    lamella: Side
-    bar: float | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        if self.lamella.median is None or self.other.median is None:
-            return None
-        return self.lamella.median / self.other.median
+    value: float | None
+    limit: float
+    least: bool = False
+    unit: str = ""
 
     @property
     def met(self) -> bool | None:
-        """Whether the bar is met; None where there is none or nothing to hold against it."""
-        if self.bar is None or self.ratio is None:
+        if self.value is None:
             return None
-        return self.ratio <= self.bar
-
-    def cells(self) -> tuple[str, ...]:
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
-        bar = "" if self.bar is None else f"≤ {self.bar:g}"
-        verdict = {True: "met", False: "NOT met", None: ""}[self.met]
-        return self.what, self.other.shown(), self.lamella.shown(), ratio, bar, verdict
+        return self.value >= self.limit if self.least else self.value <= self.limit
 
     def as_json(self) -> dict[str, Any]:
         return {
             "what": self.what,
-            "other": self.other.as_json(),
-            "lamella": self.lamella.as_json(),
-            "ratio": None if self.ratio is None else round(self.ratio, 3),
-            "bar": self.bar,
+            "value": None if self.value is None else round(self.value, 4),
+            "limit": self.limit,
+            "least": self.least,
+            "unit": self.unit,
             "met": self.met,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison: each side by its name, and the bars. ``group`` says where it is shown."""
+
+    what: str
+    sides: Mapping[str, Side]
+    bars: tuple[Bar, ...] = ()
+    group: str = ""
+    unit: str = "ms"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "what": self.what,
+            "group": self.group,
+            "unit": self.unit,
+            "sides": {name: side.as_json() for name, side in self.sides.items()},
+            "bars": [bar.as_json() for bar in self.bars],
+        }
+
+
+def ratio(what: str, one: Side, other: Side, limit: float) -> Bar:
+    """The first side's median is at most ``limit`` medians of the other."""
+    value = None if one.median is None or not other.median else one.median / other.median
+    return Bar(what, value, limit)
+
+
+def more(what: str, one: Side, other: Side, limit: float) -> Bar:
+    """The first side's median is at most ``limit`` ms above the other's."""
+    value = None if one.median is None or other.median is None else one.median - other.median
+    return Bar(what, value, limit, unit="ms")

@@ -1,0 +1,187 @@
+"""One run: what it runs on, its servers, how often each thing is measured, and taking turns."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from benchmarks.lamella import RUNTIME, Lamella, lamella
+from benchmarks.materials import Layer, Materials
+from benchmarks.rows import Side
+
+NO_SERVER = Side(note="left out (--emulator-only)")
+HANDLER = "{imports}def handler(event, context):\n    return {{'ok': True}}\n"
+NODE_HANDLER = "exports.handler = async () => ({ ok: true });\n"
+PLAIN_ENVIRON = {"LAMELLA_PRELOAD": "off"}
+WARM_UPS = 6
+READY_SECONDS = 3.0
+"""How long whatever a server makes ahead may take after it saw the first cold starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How often each thing is measured. ``cold`` holds for what a bar is about."""
+
+    warm: int = 20
+    block: int = 500
+    rush: int = 5
+    rush_block: int = 500
+    cold: int = 50
+    cold_plain: int = 25
+    cold_other: int = 15
+    starts: int = 20
+    bursts: int = 50
+    boxes: int = 10
+    memory: int = 5
+    publish: int = 5
+    apart: int = 50
+
+
+QUICK = Rounds(
+    warm=4,
+    block=200,
+    rush=2,
+    rush_block=200,
+    cold=6,
+    cold_plain=3,
+    cold_other=2,
+    starts=2,
+    bursts=5,
+    boxes=2,
+    memory=1,
+    publish=3,
+    apart=10,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The usual server, one that preloads nothing, and one that checks signatures."""
+
+    usual: Lamella
+    plain: Lamella
+    checking: Lamella
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One run: a folder on one filesystem for all sides, and servers (None: emulator only)."""
+
+    materials: Materials
+    folder: Path
+    servers: Servers | None
+    rounds: Rounds
+    number: Iterator[int] = field(default_factory=lambda: count(1))
+    published: dict[tuple[int, str], str] = field(default_factory=dict)
+
+    def code(self, name: str, imports: str = "") -> Path:
+        """A folder with ``app.py``, for the emulator; Lamella gets the same as a zip."""
+        return self._code(name, "app.py", HANDLER.format(imports=imports))
+
+    def node_code(self, name: str) -> Path:
+        """A folder with ``app.js``."""
+        return self._code(name, "app.js", NODE_HANDLER)
+
+    def _code(self, name: str, file: str, text: str) -> Path:
+        folder = self.folder / f"code-{name}"
+        folder.mkdir(exist_ok=True)
+        (folder / file).write_text(text)
+        return folder
+
+    def function(
+        self,
+        server: Lamella,
+        name: str,
+        code: Path,
+        layers: Sequence[Layer] = (),
+        runtime: str = RUNTIME,
+    ) -> None:
+        """Create a function of ``code`` with ``layers``, which are published once a server."""
+        arns = [self._arn(server, layer) for layer in layers]
+        server.function(name, zipped(code), arns, runtime)
+
+    def _arn(self, server: Lamella, layer: Layer) -> str:
+        known = (server.port, layer.name)
+        if known not in self.published:
+            self.published[known] = server.publish(layer.name, layer.zip)
+        return self.published[known]
+
+    def warm_up(self, server: Lamella, name: str) -> None:
+        """Let ``server`` see cold starts of ``name``, and make what it makes ahead."""
+        for _ in range(WARM_UPS):
+            server.cold(name, next(self.number))
+        server.until_ready(READY_SECONDS)
+        for _ in range(2):
+            server.cold(name, next(self.number))
+
+    def turns(self, times: int, *sides: Callable[[], None]) -> None:
+        """All sides, ``times`` times, forwards and backwards in turn."""
+        for turn in range(times):
+            for each in sides if turn % 2 == 0 else reversed(sides):
+                each()
+
+
+class Series:
+    """What is measured again and again of one side: in ``rounds`` of a run's turns, spread evenly."""
+
+    def __init__(self, name: str, once: Callable[[], float], rounds: int) -> None:
+        self.name = name
+        self._once = once
+        self._rounds = rounds
+        self._times: list[float] = []
+
+    def turn(self, number: int, of: int) -> None:
+        rounds = min(self._rounds, of)
+        if (number + 1) * rounds // of > number * rounds // of:
+            self._times.append(self._once())
+
+    def side(self) -> Side:
+        return Side(self._times)
+
+
+def in_turns(series: Sequence[Series], rounds: int) -> dict[str, Side]:
+    """Measure each of ``series``, taking turns, so that whatever else the machine does hits all."""
+    for number in range(rounds):
+        for each in series if number % 2 == 0 else reversed(series):
+            each.turn(number, rounds)
+    return {each.name: each.side() for each in series}
+
+
+@contextlib.contextmanager
+def servers(folder: Path, *, wanted: bool) -> Iterator[Servers | None]:
+    """All three servers, each with a folder of its own."""
+    if not wanted:
+        yield None
+        return
+    with (
+        lamella(folder / "usual") as usual,
+        lamella(folder / "plain", environ=PLAIN_ENVIRON) as plain,
+        lamella(folder / "checking", signed=True) as checking,
+    ):
+        yield Servers(usual, plain, checking)
+
+
+def zipped(folder: Path) -> bytes:
+    """The zip of a folder's files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            if path.is_file():
+                archive.write(path, path.name)
+    return buffer.getvalue()
+
+
+def until(said: Callable[[], bool], seconds: float) -> bool:
+    """Wait until ``said`` says so, for ``seconds`` at most; whether it did."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if said():
+            return True
+        time.sleep(0.05)
+    return False
