@@ -14,7 +14,7 @@ from lamella.config import SETTINGS
 if TYPE_CHECKING:
     from lamella.toolchain.profile.function import FunctionPrice, Subject, Way
 
-REST = "box, Python, runtime client"
+REST = "box, runtime, its client"
 
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The function's name, NAME:QUALIFIER or its ARN.")
@@ -51,11 +51,13 @@ def command(
       lamella function profile orders
       lamella function profile orders --qualifier live --runs 15 --html orders.html
     """
+    from lamella.toolchain.profile.laboratory import is_measured
+
     subject = _subject(name, qualifier, endpoint, region)
-    if not subject.runtime.startswith("python"):
+    if not is_measured(subject.runtime):
         output.fail(
             f"{subject.name} runs on {subject.runtime or 'no runtime'}; what a cold start loads is"
-            " measured for Python."
+            " measured for Python and Node.js."
         )
     profile.available(subject.runtime)
     from lamella.toolchain.profile import chart

@@ -63,10 +63,15 @@ def command(
     chosen = runtime or _runtime(layer, compatible)
     profile.available(chosen)
     from lamella.toolchain.profile import chart
-    from lamella.toolchain.profile.layer import price
+    from lamella.toolchain.profile.laboratory import is_measured
+    from lamella.toolchain.profile.layer import price, unpacked
 
-    with profile.laboratory(f"Measuring {layer.name}", {"LAMELLA_PRELOAD": "off"}) as (place, say):
-        measured = price(place, layer, needed, runtime=chosen, runs=runs, say=say)
+    if is_measured(chosen):
+        title = f"Measuring {layer.name}"
+        with profile.laboratory(title, {"LAMELLA_PRELOAD": "off"}) as (place, say):
+            measured = price(place, layer, needed, runtime=chosen, runs=runs, say=say)
+    else:
+        measured = unpacked(layer, chosen, runs)
     profile.written(html, lambda: chart.of_layer(measured))
     if as_json:
         output.as_json(_told(measured))
@@ -99,13 +104,20 @@ def _layer(what: str, endpoint: str | None) -> tuple[Layer, Sequence[str]]:
 
 
 def _runtime(layer: Layer, compatible: Sequence[str]) -> str:
-    """The first that the layer is for and this host has; for a zip, this Python's version."""
+    """The first that the layer is for and this host has; else one by what its folders are for."""
     from lamella.runtimes.catalog import Catalog
 
-    if not compatible:
-        return f"python3.{sys.version_info.minor}"
-    here = {row.runtime for row in Catalog.discover().rows() if row.available}
-    return next((each for each in compatible if each in here), compatible[0])
+    rows = [row for row in Catalog.discover().rows() if row.available]
+    if compatible:
+        here = {row.runtime for row in rows}
+        return next((each for each in compatible if each in here), compatible[0])
+    tops = {entry.path.partition("/")[0] for entry in layer.manifest.entries}
+    if "nodejs" in tops and "python" not in tops:
+        # A remark says that another version stands in; one of its own is the better choice.
+        nodes = [row for row in rows if row.runtime.startswith("nodejs")]
+        if nodes:
+            return min(nodes, key=lambda row: bool(row.remark)).runtime
+    return f"python3.{sys.version_info.minor}"
 
 
 def _print(price: LayerPrice) -> None:
@@ -123,6 +135,7 @@ def _print(price: LayerPrice) -> None:
     if price.together.trace.imports:
         owners = profile.parts(by_owner(price.together.spent))
         rows.append(("Import all", profile.ms(price.together.took), owners))
+    if price.source:
         of = "what importing all takes where nothing is compiled"
         rows.append(("Without bytecode", profile.ms(price.source), of))
     output.table(title, ("What", "Time", "Of it"), rows)
@@ -162,7 +175,7 @@ def _told(price: LayerPrice) -> dict[str, Any]:
         "sources": price.sources,
         "sourcesNotCompiled": price.broken,
         "importMs": round(price.together.took, 3),
-        "importWithoutBytecodeMs": round(price.source, 3),
+        "importWithoutBytecodeMs": round(price.source, 3) if price.source else None,
         "packages": [_package(each) for each in price.packages],
         "packagesLeftOut": price.omitted,
         "together": _package(price.together),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +112,6 @@ def test_the_chart_holds_every_package_that_could_be_imported(
 def test_a_layer_version_of_a_server_is_fetched_with_what_it_needs(
     cloud: Cloud, server: Server, tmp_path: Path
 ) -> None:
-    base = cloud.layer(zipped({"python/base_of_all.py": "X = 1\n"}), "base")
     (tmp_path / "base.zip").write_bytes(zipped({"python/base_of_all.py": "X = 1\n"}))
     code = {"python/on_top.py": "import base_of_all\n"}
     arn = cloud.layer(zipped(code), "top", CompatibleRuntimes=["dotnet8", "python3.11"])
@@ -121,9 +121,6 @@ def test_a_layer_version_of_a_server_is_fetched_with_what_it_needs(
     assert (answer["layer"], answer["runtime"]) == (f"top:{arn.rpartition(':')[2]}", "python3.11")
     assert (package["name"], package["error"]) == ("on_top", None)
     assert package["byOwnerMs"].keys() == {answer["layer"], "base.zip"}
-    plain = run(*words, "--with", base).stdout
-    assert plain.startswith(f"# {answer['layer']} on python3.11: ")
-    assert "\non_top\t" in plain
 
 
 @pytest.mark.parametrize(
@@ -144,6 +141,37 @@ def test_what_cannot_be_measured_is_said(
     done = run(*words, code=code, AWS_ENDPOINT_URL_LAMBDA=server.endpoint)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+NODE_LAYER = {
+    "nodejs/node_modules/slow/index.js": "const t = Date.now() + 40; while (Date.now() < t);"
+    " require('@scope/two');",
+    "nodejs/node_modules/@scope/two/index.js": "exports.two = 2;",
+    "nodejs/node_modules/@types/two/index.d.ts": "",
+    "nodejs/node_modules/alone/package.json": '{"type": "module", "exports": {"import": "./a.mjs"}}',
+    "nodejs/node_modules/alone/a.mjs": "await new Promise(done => setTimeout(done, 20));",
+    "nodejs/node_modules/fails/index.js": "throw new Error('no\\nway');",
+    "nodejs/node_modules/leaves/index.js": "process.exit(4);",
+    "nodejs/node_modules/.bin/tool": "",
+}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="this host has no Node.js")
+def test_packages_of_node_are_required_or_imported(tmp_path: Path) -> None:
+    (tmp_path / "l.zip").write_bytes(zipped(NODE_LAYER))
+    answer = json.loads(run(str(tmp_path / "l.zip"), "--runs", "1", "--json").stdout)
+    assert answer["runtime"].startswith("nodejs")
+    packages = {each["name"]: each for each in answer["packages"]}
+    assert packages.keys() == {"slow", "@scope/two", "alone", "fails", "leaves"}
+    assert packages["slow"]["byOwnerMs"].keys() == {"l.zip"}
+    assert packages["slow"]["ms"] > 40
+    names = [each["name"] for each in packages["slow"]["modules"]]
+    assert names == ["slow/index.js", "@scope/two/index.js"]
+    assert packages["alone"]["byOwnerMs"]["l.zip"] > 19
+    assert packages["fails"]["error"] == "Error: no"
+    assert packages["leaves"]["error"] == "the process ended during the import (exit code 4)"
+    assert answer["together"]["error"] is None
+    assert (answer["sources"], answer["importWithoutBytecodeMs"]) == (0, None)
 
 
 def test_a_layer_for_another_language_has_nothing_to_import(tmp_path: Path) -> None:

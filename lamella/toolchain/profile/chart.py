@@ -16,13 +16,13 @@ from typing import Final
 
 from lamella.toolchain.profile.function import FunctionPrice
 from lamella.toolchain.profile.layer import LayerPrice
-from lamella.toolchain.profile.trace import FUNCTION, LANGUAGE, RUNTIME, Spent, Trace
+from lamella.toolchain.profile.trace import FUNCTION, LANGUAGE, MODULES, RUNTIME, Spent, Trace
 
 ROW: Final = 18
 DEEPEST: Final = 60
 LEAST_SHARE: Final = 0.0005
 """Of the whole: what is narrower is not drawn."""
-KNOWN: Final = {FUNCTION: "#4e79a7", LANGUAGE: "#9a9a9a", RUNTIME: "#bab0ac"}
+KNOWN: Final = {FUNCTION: "#4e79a7", MODULES: "#76b7b2", LANGUAGE: "#9a9a9a", RUNTIME: "#bab0ac"}
 COLOURS: Final = ("#e15759", "#f28e2b", "#59a14f", "#b07aa1", "#edc948")
 
 
@@ -59,8 +59,8 @@ def of_function(price: FunctionPrice) -> str:
         if way.trace.imports
     ]
     facts = "; ".join(
-        f"{way.title}: a cold start of {way.cold:.1f} ms, of it {way.rest:.1f} ms box, Python and"
-        " runtime client"
+        f"{way.title}: a cold start of {way.cold:.1f} ms, of it {way.rest:.1f} ms box, runtime"
+        " and its client"
         for way in price.ways
     )
     return page(f"The cold start of {price.subject.name}", facts, flames)

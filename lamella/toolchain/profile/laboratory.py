@@ -54,7 +54,7 @@ class Laboratory:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._layers = 0
+        self._layers = self._turns = 0
 
     def publish(self, content: bytes) -> str:
         """Publish a layer's zip; the ARN of the version."""
@@ -67,7 +67,7 @@ class Laboratory:
     def bench(self, name: str, runtime: str, layers: Sequence[str]) -> None:
         """Make a function that measures what it is asked to, with ``layers``."""
         more = {"MemorySize": MEMORY, "EphemeralStorage": {"Size": TMP}, "Timeout": SECONDS}
-        self._create(name, runtime, packed({}), layers, more)
+        self._create(name, runtime, packed(runtime), layers, more)
 
     def copy(
         self, name: str, runtime: str, code: bytes, layers: Sequence[str], more: Mapping[str, Any]
@@ -109,9 +109,12 @@ class Laboratory:
                 return seconds * 1000, count
         raise NotMeasured("The box has answered something else than how long compiling took.")
 
-    def cold_start(self, name: str, turn: int) -> ColdStart:
+    def cold_start(self, name: str) -> ColdStart:
         """Bring about a cold start of a copy and record it."""
-        self._client.update_function_configuration(FunctionName=name, Description=f"turn {turn}")
+        self._turns += 1
+        self._client.update_function_configuration(
+            FunctionName=name, Description=f"turn {self._turns}"
+        )
         self._settled(name)
         called, answer = self._timed(name)
         warm = min(self._timed(name)[0] for _ in range(3))
@@ -145,31 +148,41 @@ class Laboratory:
         raise WentWrong(f"The server was not ready to run it within {WAIT_SECONDS} seconds.")
 
 
-def packed(code: Mapping[str, bytes]) -> bytes:
-    """A zip of ``code`` and of what measures."""
+def packed(runtime: str) -> bytes:
+    """A zip of what measures on ``runtime``."""
     buffer = io.BytesIO()
-    add(buffer, code)
+    _add(buffer, _tools(runtime))
     return buffer.getvalue()
 
 
-def beside(code: bytes, handler: str) -> bytes:
+def beside(code: bytes, runtime: str, handler: str) -> bytes:
     """A function's zip with what measures beside its own files. WentWrong if it is no zip."""
     buffer = io.BytesIO(code)
     try:
-        add(buffer, {"lamella_profile.txt": handler.encode()})
+        _add(buffer, {**_tools(runtime), "lamella_profile.txt": handler.encode()})
     except zipfile.BadZipFile as error:
         raise WentWrong(f"The function's code is no zip: {error}") from error
     return buffer.getvalue()
 
 
-def add(buffer: io.BytesIO, files: Mapping[str, bytes]) -> None:
+def is_measured(runtime: str) -> bool:
+    """Whether loading can be measured on ``runtime``: there is somebody to do it."""
+    return runtime.startswith(("python", "nodejs"))
+
+
+def _tools(runtime: str) -> Mapping[str, bytes]:
     box = resources.files(__package__).joinpath("box")
-    own = {
+    if runtime.startswith("nodejs"):
+        return {"lamella_profile.cjs": box.joinpath("lamella_profile.cjs").read_bytes()}
+    return {
         "lamella_profile.py": box.joinpath("lamella_profile.py").read_bytes(),
         "lamella_compile.py": bytecode.script().encode(),
     }
+
+
+def _add(buffer: io.BytesIO, files: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in {**own, **files}.items():
+        for path, content in files.items():
             info = zipfile.ZipInfo(path)
             info.external_attr = 0o100644 << 16
             archive.writestr(info, content)

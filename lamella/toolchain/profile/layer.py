@@ -99,12 +99,10 @@ def price(
 ) -> LayerPrice:
     """Measure ``layer`` above the layers ``beneath``, each import ``runs`` times in turns.
 
-    For a runtime that is no Python only unpacking is. Raises WentWrong and NotMeasured.
+    On Node.js there is nothing to compile. Raises WentWrong and NotMeasured.
     """
     say("unpack")
     unpack, sources = _unpacked(layer, runtime, runs)
-    if not runtime.startswith("python"):
-        return LayerPrice(layer=layer, runtime=runtime, unpack=unpack)
     say("make a function with the layer")
     arns = [laboratory.publish(each.content) for each in beneath]
     laboratory.bench(BENCH, runtime, [*arns, laboratory.publish(layer.content)])
@@ -118,7 +116,8 @@ def price(
     for run in range(runs if good else 0):
         say(f"all imports in one process, {run + 1} of {runs}")
         together.append(laboratory.imports(BENCH, good))
-        source.append(laboratory.imports(BENCH, good, compiled=False))
+        if sources:
+            source.append(laboratory.imports(BENCH, good, compiled=False))
     return LayerPrice(
         layer=layer,
         runtime=runtime,
@@ -131,6 +130,12 @@ def price(
         together=_package("all", together or [Trace()], whose),
         source=median([each.took for each in source or [Trace()]]),
     )
+
+
+def unpacked(layer: Layer, runtime: str, runs: int) -> LayerPrice:
+    """The price of unpacking alone, where imports cannot be measured: no server is needed."""
+    unpack, _ = _unpacked(layer, runtime, runs)
+    return LayerPrice(layer=layer, runtime=runtime, unpack=unpack)
 
 
 def _packages(laboratory: Laboratory, runtime: str, beneath: Sequence[str]) -> tuple[str, ...]:
@@ -157,7 +162,7 @@ def _measured(
 
 
 def _package(name: str, traces: Sequence[Trace], whose: Whose) -> Package:
-    chosen = middle(traces)
+    chosen = traces[middle(traces)]
     took = tuple(each.took for each in traces)
     return Package(name, median(took), took, chosen, spent(chosen, whose))
 
@@ -173,10 +178,16 @@ def _unpacked(layer: Layer, runtime: str, runs: int) -> tuple[float, list[str]]:
             manifest = archive.check(zip_file, quota=limits.UNZIPPED_BYTES)
             archive.unpack(zip_file, manifest, tree)
             took.append((time.perf_counter() - began) * 1000)
-            tag = "cpython-" + runtime.removeprefix("python").replace(".", "")
-            sources = bytecode.sources(tree, "python", tag)
+            sources = _sources(tree, runtime)
             discard(tree)
     return median(took), sources
+
+
+def _sources(tree: Path, runtime: str) -> list[str]:
+    if not runtime.startswith("python"):
+        return []
+    tag = "cpython-" + runtime.removeprefix("python").replace(".", "")
+    return bytecode.sources(tree, "python", tag)
 
 
 def contents(manifest: Manifest) -> Mapping[str, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,9 +18,12 @@ from lamella.layers.owner import Stack
 FUNCTION: Final = "the function"
 LANGUAGE: Final = "standard library"
 RUNTIME: Final = "runtime client"
+MODULES: Final = "ES modules"
+"""Of functions and layers alike: nobody can look on as Node.js loads them."""
 UNKNOWN: Final = "unknown"
 
 MOST_TEXT: Final = 600
+_ES_MODULES = "esm:"
 _TASK, _RUNTIME, _OPT = "/var/task/", "/var/runtime/", "/opt/"
 
 Whose = Callable[[str], str]
@@ -113,6 +115,8 @@ def owners(layers: Mapping[str, Manifest]) -> Whose:
             return UNKNOWN if owner is None else names[owner.layer]
         if path.startswith(_TASK):
             return FUNCTION
+        if path == _ES_MODULES:
+            return MODULES
         return RUNTIME if path.startswith(_RUNTIME) else LANGUAGE
 
     return whose
@@ -145,20 +149,15 @@ def by_owner(each: Sequence[Spent]) -> Mapping[str, float]:
     return MappingProxyType(dict(sorted(sums.items(), key=lambda item: -item[1])))
 
 
-def middle(traces: Sequence[Trace]) -> Trace:
-    """The run that took neither the longest nor the shortest; of those with errors, the first.
+def middle(traces: Sequence[Trace]) -> int:
+    """The number of the run that took neither the longest nor the shortest; of those with errors,
+    of the first.
 
     One run is shown whole, because the parts of one add up. With an even number it is the
     quicker of the two in the middle.
     """
-    failed = next((each for each in traces if each.error is not None), None)
-    if failed is not None:
-        return failed
-    return sorted(traces, key=lambda each: each.took)[(len(traces) - 1) // 2]
-
-
-def medians(maps: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    """The median for each key over several runs; what a run lacks counts as nothing."""
-    keys = dict.fromkeys(key for each in maps for key in each)
-    found = {key: median([each.get(key, 0.0) for each in maps]) for key in keys}
-    return MappingProxyType(dict(sorted(found.items(), key=lambda item: -item[1])))
+    failed = [index for index, each in enumerate(traces) if each.error is not None]
+    if failed:
+        return failed[0]
+    by_time = sorted(range(len(traces)), key=lambda index: traces[index].took)
+    return by_time[(len(traces) - 1) // 2]
