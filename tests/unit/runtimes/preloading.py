@@ -19,6 +19,7 @@ sys.path[:] = [box, *(each for each in sys.path if each != os.getcwd())]
 request = json.loads(request)
 import preload, trial, watch
 sys.path.insert(0, layer)
+sys.path.append("/tmp/of-the-function")
 trial.MODULE_SECONDS = 1.0
 # The packages of the test are below /tmp themselves.
 watch.FUNCTION = ("/var/task/", "/tmp/of-the-function/")

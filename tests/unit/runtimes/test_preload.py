@@ -28,6 +28,7 @@ FINE = {
     "half": "import nowhere",
     "optional": "try:\n    import half\nexcept ImportError:\n    pass",
     "seeded": "import random; DRAWN = random.Random(1)",
+    "plugins": "import importlib.metadata as m; FOUND = m.entry_points()",
     "whole.part": "VALUE = 2",
     "whole.__init__": "",
 }
@@ -141,6 +142,10 @@ def test_names_that_were_looked_for_are_told_found_or_not(report: Any) -> None:
     assert {"dependency", "fine", "nowhere", "half", "whole"} <= set(report["hides"])
 
 
+def test_that_installed_packages_were_looked_for_is_told(report: Any) -> None:
+    assert {"*.dist-info", "*.egg-info"} <= set(report["hides"])
+
+
 def test_what_is_allowed_and_odd_is_noted(report: Any) -> None:
     assert report["noted"]["at_fork"] == [FORKS]
     assert report["noted"]["brief_program"] == ["runs a program"]
@@ -233,13 +238,16 @@ def threads():
 before = threads()
 if os.fork() == 0:
     preload.restore_threads(2)
+    first = threads()
+    del os.environ["OPENBLAS_NUM_THREADS"], os.environ["OMP_NUM_THREADS"]
+    preload.restore_threads(2)
     import numpy
     total = float(numpy.ones((300, 300)).dot(numpy.ones((300, 300))).sum())
-    print(json.dumps([report["refused"], report["fault"], before, threads(), total]), flush=True)
+    print(json.dumps([report["refused"], report["fault"], before, first, threads(), total]), flush=True)
     os._exit(0)
 os.wait()
 """
     )
-    refused, fault, before, after, total = run(libraries("pandas-py311"), script, ["pandas"])
+    refused, fault, *counts, total = run(libraries("pandas-py311"), script, ["pandas"])
     assert (refused, fault, total) == ({}, None, 27_000_000.0)
-    assert (before, after) == (1, 2)
+    assert counts == [1, 1, 2]

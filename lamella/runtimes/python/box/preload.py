@@ -16,15 +16,19 @@ import leavings
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 MOST = 3000
 CHARACTERS = 200
-_THREADS = (
-    "openblas_set_num_threads",
-    "openblas_set_num_threads64_",
-    "scipy_openblas_set_num_threads",
-    "scipy_openblas_set_num_threads64_",
-    "omp_set_num_threads",
-    "MKL_Set_Num_Threads",
+_LIBRARIES = (
+    ("openblas", "openblas_set_num_threads", ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS")),
+    ("openblas", "openblas_set_num_threads64_", ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS")),
+    ("openblas", "scipy_openblas_set_num_threads", ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS")),
+    ("openblas", "scipy_openblas_set_num_threads64_", ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS")),
+    ("libgomp", "omp_set_num_threads", ()),
+    ("libomp", "omp_set_num_threads", ()),
+    ("libiomp", "omp_set_num_threads", ()),
+    ("mkl_rt", "MKL_Set_Num_Threads", ("MKL_NUM_THREADS",)),
 )
-_LIBRARIES = ("openblas", "libgomp", "libomp", "libiomp", "mkl_rt")
+"""What a numerical library's file is called, the function that sets its threads, and the variables
+that it reads at its start, before OMP_NUM_THREADS."""
+_setters = None
 
 
 def preload(names):
@@ -33,7 +37,8 @@ def preload(names):
     The answer has ``imported``, names in order; ``refused``, a reason by name; ``read``, the
     variables that were looked at meanwhile (a function with another value for one of them must
     not be forked from here); ``hides``, the first parts of the names of all modules that were
-    looked for (a function must not be forked from here if its own folder holds one of them);
+    looked for (a function must not be forked from here if its own folder holds one of them; one
+    that begins with ``*.`` is the end of a name, `watch.METADATA`);
     ``noted``, oddities that are allowed, by name; and ``fault``, what this process has now that
     forbids forking it, or None. Before it is called, the variables that keep numerical libraries
     from starting threads are set (OPENBLAS_NUM_THREADS and its like).
@@ -50,6 +55,8 @@ def preload(names):
         except BaseException as error:  # noqa: BLE001 - anything may come out of a module
             fault = fault or "%s is not the same twice (%s)" % (name, type(error).__name__)
     fault = fault or leavings.State().since(before)
+    global _setters
+    _setters = _found()
     new = {str(each).partition(".")[0] for each in sys.modules.keys() - known}
     hides = sorted(new.union(verdict.pop("sought")))
     return {**verdict, "hides": hides, "fault": fault}
@@ -93,44 +100,56 @@ def _verdict(names):
         return {"imported": [], "refused": refused, "read": [], "sought": [], "noted": {}}
 
 
-def restore_threads(count):
-    """In a fork: give numerical libraries, which were loaded with one thread, ``count`` of them.
+def restore_threads(count=None):
+    """In a fork that has its function's variables: give numerical libraries, which were loaded with
+    one thread, as many as a plain import would have given them.
 
-    ``count`` is how many a plain import would have had: the processors that the process may run
-    on, which is what OpenBLAS and OpenMP take where no variable says otherwise.
+    That is what the variables say that they read, else ``count``, else one for each processor that
+    the process may run on. OpenBLAS starts its threads here, as it does when it is loaded.
     """
-    if count < 2:
-        return
-    paths = _mapped()
-    if paths:
-        _set_threads(paths, count)
+    if count is None:
+        count = len(os.sched_getaffinity(0))
+    for call, variables in _found() if _setters is None else _setters:
+        wanted = count
+        for name in (*variables, "OMP_NUM_THREADS"):
+            value = os.environ.get(name, "").partition(",")[0].strip()
+            if value.isascii() and value.isdigit() and int(value) > 0:
+                wanted = min(int(value), 1024)
+                break
+        if wanted > 1:
+            call(wanted)
 
 
-def _mapped():
+def _found():
+    """The functions with which the libraries that are loaded take a number of threads."""
     found = []
-    with open("/proc/self/maps", "rb") as maps:
-        for line in maps:
-            _, slash, rest = line.partition(b"/")
-            path = os.fsdecode(slash + rest.rstrip(b"\n"))
-            name = path.rpartition("/")[2]
-            if any(each in name for each in _LIBRARIES) and path not in found:
-                found.append(path)
-    return found
-
-
-def _set_threads(paths, count):
     known = frozenset(sys.modules)
-    import ctypes
+    for path in _mapped():
+        import ctypes
 
-    for path in paths:
         try:
             library = ctypes.CDLL(path, os.RTLD_NOLOAD | os.RTLD_LAZY)
         except OSError:
             continue
-        for symbol in _THREADS:
-            call = getattr(library, symbol, None)
+        for part, symbol, variables in _LIBRARIES:
+            call = getattr(library, symbol, None) if part in path.rpartition("/")[2] else None
             if call is not None:
-                call.restype = None
-                call(ctypes.c_int(count))
+                call.restype, call.argtypes = None, [ctypes.c_int]
+                found.append((call, variables))
     for name in sys.modules.keys() - known:
         del sys.modules[name]
+    return found
+
+
+def _mapped():
+    parts = {part for part, _, _ in _LIBRARIES}
+    found = []
+    with open("/proc/self/maps", "rb") as maps:
+        for line in maps:
+            start = line.find(b"/")
+            if start < 0:
+                continue
+            path = os.fsdecode(line[start:-1])
+            if path not in found and any(part in path.rpartition("/")[2] for part in parts):
+                found.append(path)
+    return found

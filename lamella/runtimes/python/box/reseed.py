@@ -23,6 +23,13 @@ def reseed():
                 continue
 
 
+def restart_clocks():
+    """Have this moment taken for the start of the process; for a fork that waited for its use."""
+    module = sys.modules.get("logging")
+    if module is not None:
+        _logging(module)
+
+
 def _random(module):
     module.seed()
 

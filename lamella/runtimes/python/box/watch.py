@@ -18,6 +18,9 @@ import leavings
 
 FUNCTION = ("/var/task/", "/tmp/")
 """Folders that are another in each function."""
+METADATA = ("*.dist-info", "*.egg-info")
+"""What is looked for by a module that asks which packages are installed."""
+_METADATA_CODE = ("importlib/metadata/__init__.py", "importlib_metadata/__init__.py")
 _UNSTEADY = frozenset(
     (
         "_HANDLER",
@@ -37,7 +40,7 @@ _UNSTEADY = frozenset(
         "NUMEXPR_NUM_THREADS",
     )
 )
-_UNSTEADY_PREFIXES = ("AWS_LAMBDA_FUNCTION_", "AWS_LAMBDA_LOG_")
+_UNSTEADY_PREFIXES = ("AWS_LAMBDA_FUNCTION_", "AWS_LAMBDA_LOG_", "AWS_ENDPOINT_URL")
 _NETWORK = frozenset(
     (
         "socket.connect",
@@ -310,15 +313,19 @@ class Watch:
             return
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and path != os.devnull:
             self.refuse("writes to files")
-        self._looked(path, caller)
+        if path not in sys.path:  # a folder, which might have been a zip
+            self._looked(path, caller)
 
     def _looked(self, path, caller):
         if isinstance(path, bytes):
             path = os.fsdecode(path)
         if not isinstance(path, str) or not (path + "/").startswith(FUNCTION):
             return
-        # The import system itself looks there: `find_spec` knows what for.
-        if not caller.f_code.co_filename.startswith("<frozen "):
+        code = caller.f_code.co_filename
+        if code.endswith(_METADATA_CODE):
+            self.sought.update(METADATA)
+        elif not code.startswith("<frozen "):
+            # The import system itself looks there, too: `find_spec` knows what for.
             self.refuse("reads the function's own files")
 
 
