@@ -23,21 +23,26 @@ Endpoint = Annotated[
 
 
 def client(endpoint: str | None, region: str | None) -> Any:
-    """boto3's Lambda client for the server at ``endpoint``, with the user's own keys.
+    """A Lambda client for the server at ``endpoint``, with the user's own keys.
 
-    Without an endpoint it is the one that boto3 is told of by variables, else Lamella's default;
-    without keys or a region some are made up, as a server without signatures takes any.
+    Without an endpoint it is the one that AWS's clients are told of by variables, else Lamella's
+    default; without keys or a region some are made up, as a server without signatures takes any.
     """
-    import boto3
     from botocore.config import Config
+    from botocore.session import Session
 
     url = endpoint or next((os.environ[name] for name in _NAMED if os.environ.get(name)), OURS)
-    session = boto3.Session()
+    session = Session()
+    # A machine that is not AWS's would wait for seconds before it gets no answer.
+    session.get_component("credential_provider").remove("iam-role")
     made_up = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    return session.client(
+    return session.create_client(
         "lambda",
         endpoint_url=url,
-        region_name=region or session.region_name or REGION,
+        region_name=region
+        or os.environ.get("AWS_REGION")
+        or session.get_config_variable("region")
+        or REGION,
         config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=60),
         **({} if session.get_credentials() else made_up),
     )

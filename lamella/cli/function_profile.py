@@ -53,6 +53,7 @@ def command(
     """
     from lamella.toolchain.profile.laboratory import is_measured
 
+    profile.checked(html)
     subject = _subject(name, qualifier, endpoint, region)
     if not is_measured(subject.runtime):
         output.fail(
@@ -85,7 +86,6 @@ def _subject(name: str, qualifier: str | None, endpoint: str | None, region: str
     from lamella.model import arn
     from lamella.toolchain import fetch
     from lamella.toolchain.profile.function import Subject
-    from lamella.toolchain.profile.laboratory import WentWrong
     from lamella.toolchain.profile.layer import opened
 
     named = arn.parse_function(name)
@@ -98,7 +98,7 @@ def _subject(name: str, qualifier: str | None, endpoint: str | None, region: str
         arns = [each["Arn"] for each in about.get("Layers", ())]
         for each, shown in zip(arns, _names(arns), strict=True):
             layers.append(opened(shown, fetch.layer(client, each)[0]))
-    except (WentWrong, fetch.NotFetched) as error:
+    except fetch.NotFetched as error:
         output.fail(str(error))
     except ApiError as refused:
         output.fail(f"{name}: {refused.message}")

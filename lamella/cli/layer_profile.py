@@ -58,6 +58,7 @@ def command(
       lamella layer profile layer.zip --runtime python3.12 --html layer.html
       lamella layer profile arn:aws:lambda:eu-west-1:000000000000:layer:pandas:3 --json
     """
+    profile.checked(html)
     layer, compatible = _layer(what, endpoint)
     needed = [_layer(each, endpoint)[0] for each in beneath or ()]
     chosen = runtime or _runtime(layer, compatible)
@@ -84,7 +85,6 @@ def _layer(what: str, endpoint: str | None) -> tuple[Layer, Sequence[str]]:
     from lamella.errors import ApiError
     from lamella.model import arn
     from lamella.toolchain import fetch
-    from lamella.toolchain.profile.laboratory import WentWrong
     from lamella.toolchain.profile.layer import opened
 
     named = arn.parse_layer(what)
@@ -97,7 +97,7 @@ def _layer(what: str, endpoint: str | None) -> tuple[Layer, Sequence[str]]:
         return opened(f"{named.name}:{named.version}", content), compatible
     except OSError as error:
         output.fail(f"{what} cannot be read: {error.strerror or error}", output.MISUSED)
-    except (WentWrong, fetch.NotFetched) as error:
+    except fetch.NotFetched as error:
         output.fail(str(error))
     except ApiError as refused:
         output.fail(f"{what}: {refused.message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,14 +39,17 @@ def laboratory(
     from botocore.exceptions import BotoCoreError, ClientError
 
     from lamella.errors import ApiError, HostError
+    from lamella.toolchain.profile import bucket
     from lamella.toolchain.profile.laboratory import Laboratory, WentWrong
     from lamella.toolchain.profile.trace import NotMeasured
 
     with tempfile.TemporaryFile() as log, progress.shown(title) as say:
         try:
             say("start a server")
-            with own_server.running(log, settings) as endpoint:
-                yield Laboratory(own_server.client(endpoint)), say
+            with bucket.serving() as large:
+                more = {**settings, "LAMELLA_S3_ENDPOINT": large.endpoint}
+                with own_server.running(log, more) as endpoint:
+                    yield Laboratory(own_server.client(endpoint), large), say
         except (WentWrong, NotMeasured, ApiError, HostError) as error:
             output.fail(printable(f"{title}: {error}"))
         except (own_server.NotReady, ClientError, BotoCoreError) as error:
@@ -67,6 +71,16 @@ def available(runtime: str) -> None:
 def printable(text: str) -> str:
     """Foreign text of several lines, without what a terminal would obey."""
     return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
+
+
+def checked(html: Path | None) -> None:
+    """End the command, before it takes its time, where the chart could not be written."""
+    if html is None:
+        return
+    if html.is_dir():
+        output.fail(f"{html} cannot be written: it is a folder.", output.MISUSED)
+    if not os.access(html if html.exists() else html.parent, os.W_OK):
+        output.fail(f"{html} cannot be written.", output.MISUSED)
 
 
 def written(html: Path | None, page: Callable[[], str]) -> None:

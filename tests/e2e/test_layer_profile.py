@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lamella.model import limits
 from tests.e2e.server import Cloud, Server, zipped
 
 LAYER = {
@@ -143,6 +145,17 @@ def test_what_cannot_be_measured_is_said(
     assert "Traceback" not in done.stderr
 
 
+def test_a_layer_that_is_too_large_for_a_request_is_measured(tmp_path: Path) -> None:
+    data: dict[str, str | bytes] = {
+        "python/tiny.py": "X = 1\n",
+        "data.bin": bytes(limits.ZIP_BYTES),
+    }
+    (tmp_path / "l.zip").write_bytes(zipped(data, method=zipfile.ZIP_STORED))
+    answer = json.loads(run(str(tmp_path / "l.zip"), "--runs", "1", "--json").stdout)
+    assert answer["zippedSize"] > limits.ZIP_BYTES
+    assert [(each["name"], each["error"]) for each in answer["packages"]] == [("tiny", None)]
+
+
 NODE_LAYER = {
     "nodejs/node_modules/slow/index.js": "const t = Date.now() + 40; while (Date.now() < t);"
     " require('@scope/two');",
@@ -188,3 +201,6 @@ def test_a_file_that_is_no_layer_and_a_runtime_that_is_not_here_are_said(tmp_pat
     (tmp_path / "l.zip").write_bytes(zipped({"python/a.py": ""}))
     done = run(str(tmp_path / "l.zip"), "--runtime", "python2.7", code=1)
     assert "python2.7" in done.stderr
+    for chart in (tmp_path, tmp_path / "absent" / "x.html"):
+        done = run(str(tmp_path / "l.zip"), "--html", str(chart), code=2)
+        assert f"{chart} cannot be written" in done.stderr

@@ -18,6 +18,9 @@ from importlib import resources
 from typing import Any, Final
 
 from lamella.layers import bytecode
+from lamella.model import limits
+from lamella.toolchain.profile import bucket
+from lamella.toolchain.profile.bucket import Bucket
 from lamella.toolchain.profile.trace import NotMeasured, Trace, read
 
 ROLE: Final = "arn:aws:iam::000000000000:role/profile"
@@ -50,19 +53,26 @@ class ColdStart:
 
 
 class Laboratory:
-    """Makes functions through ``client``, boto3's Lambda client for a server of one's own."""
+    """Makes functions through ``client``, boto3's Lambda client for a server of one's own, which
+    reads from ``large`` what a request has no room for."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, large: Bucket) -> None:
         self._client = client
+        self._bucket = large
         self._layers = self._turns = 0
 
     def publish(self, content: bytes) -> str:
         """Publish a layer's zip; the ARN of the version."""
         self._layers += 1
         answer = self._client.publish_layer_version(
-            LayerName=f"layer-{self._layers}", Content={"ZipFile": content}
+            LayerName=f"layer-{self._layers}", Content=self._sent(content)
         )
         return str(answer["LayerVersionArn"])
+
+    def _sent(self, content: bytes) -> Mapping[str, Any]:
+        if len(content) <= limits.ZIP_BYTES:
+            return {"ZipFile": content}
+        return {"S3Bucket": bucket.NAME, "S3Key": self._bucket.put(content)}
 
     def bench(self, name: str, runtime: str, layers: Sequence[str]) -> None:
         """Make a function that measures what it is asked to, with ``layers``."""
@@ -83,7 +93,7 @@ class Laboratory:
             Runtime=runtime,
             Handler=HANDLER,
             Role=ROLE,
-            Code={"ZipFile": code},
+            Code=self._sent(code),
             Layers=list(layers),
             **more,
         )

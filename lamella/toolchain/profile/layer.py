@@ -16,7 +16,7 @@ from lamella.layers import archive, bytecode
 from lamella.layers.folders import discard
 from lamella.layers.manifest import Kind, Manifest
 from lamella.model import limits
-from lamella.toolchain.profile.laboratory import Laboratory, WentWrong
+from lamella.toolchain.profile.laboratory import Laboratory
 from lamella.toolchain.profile.trace import Spent, Trace, Whose, middle, owners, spent
 
 BENCH, BELOW = "bench", "below"
@@ -75,13 +75,7 @@ class LayerPrice:
 
 
 def opened(name: str, content: bytes) -> Layer:
-    """The layer of a zip. WentWrong if it is too large to be sent; else raises what
-    `lamella.layers.archive.check` raises."""
-    if len(content) > limits.ZIP_BYTES:
-        raise WentWrong(
-            f"{name} has {len(content):,} bytes; what is sent to be measured may have"
-            f" {limits.ZIP_BYTES:,}."
-        )
+    """The layer of a zip. Raises what `lamella.layers.archive.check` raises."""
     with tempfile.NamedTemporaryFile(prefix="lamella-profile-") as file:
         file.write(content)
         file.flush()
