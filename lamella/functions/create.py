@@ -50,8 +50,11 @@ def create(
         if signed:
             signing.adopt(shop.records, function, signed)
     shop.changed(function)
-    shop.readying.begin(function)
-    return snapshot(shop, account, region, name, {}) if request.get("Publish") else function
+    try:
+        return snapshot(shop, account, region, name, {}) if request.get("Publish") else function
+    finally:
+        # Afterwards: the version is Pending, however quickly the function itself gets ready.
+        shop.readying.begin(function)
 
 
 def add(
