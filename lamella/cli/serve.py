@@ -5,6 +5,7 @@ The flags are made from `lamella.config`; what they mean is for `lamella.wiring`
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import sys
@@ -35,6 +36,7 @@ def serve(**flags: str | bool | None) -> None:
     for warning in warnings(settings):
         print(f"Warning: {warning}", file=sys.stderr)
 
+    gc.disable()  # until `_ready`
     import uvloop
 
     from lamella.errors import HostError
@@ -49,9 +51,15 @@ def serve(**flags: str | bool | None) -> None:
     except OSError as error:
         place = f"{settings.host}:{settings.port}"
         output.fail(f"The server cannot start on {place}: {error}. Try --port 0 or --data DIR.")
+    finally:
+        gc.freeze()
 
 
 def _ready(endpoint: str) -> None:
+    # What the start has made stays to the end: to look through it now and then, and once more at
+    # the exit, would take a third of a second of a start and its stop.
+    gc.freeze()
+    gc.enable()
     print(f"Lamella is ready at {endpoint}", flush=True)
 
 

@@ -19,6 +19,8 @@ PARTS = (answers, contexts, errors, surroundings, life)
 """The modules that register the rows, in the order of the page."""
 
 AT_ONCE = 6
+LONG = "init timeout"
+"""The row that takes ten seconds whatever happens: it begins first."""
 RECORD = Path(__file__).parent / "recorded.json"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "behaviours.md"
 
@@ -28,7 +30,7 @@ Each cell is a rule of AWS Lambda, tried with a real function on a real server t
 the language that was tried keeps the rule, **✗** with the versions that do not. **\N{EN DASH}** says that AWS itself has no such thing there.
 
 `make behaviours` tries every cell again on your machine and writes this page. The fast tests try the newest version of each
-language but C and Rust, `make slow` all of them; both fail when a ✓ here is not true. How interpreters are found is told in
+language but C and Rust (an init of ten seconds in Python alone), `make slow` all of them; both fail when a ✓ here is not true. How interpreters are found is told in
 [runtimes.md](runtimes.md).
 """
 
@@ -49,8 +51,7 @@ def rows(language: Language) -> list[Row]:
 def outcomes(bench: Bench, only: Collection[str] = ()) -> dict[str, str | None]:
     """By row: None where the rule is kept, else what went wrong. ``only`` these, if any."""
     wanted = [each for each in rows(bench.language) if not only or each.key in only]
-    # The one that takes ten seconds whatever happens begins first.
-    wanted.sort(key=lambda each: each.key != "init timeout")
+    wanted.sort(key=lambda each: each.key != LONG)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         wrong = pool.map(lambda each: _wrong(each, bench), wanted)
         return dict(zip([each.key for each in wanted], wrong, strict=True))

@@ -120,7 +120,7 @@ class Trial:
         end = time.monotonic() + seconds
         while left := self.unsettled():
             assert time.monotonic() < end, f"{left} events are left after {seconds} s"
-            time.sleep(0.5)
+            time.sleep(0.1)
 
     def ends(self) -> dict[str, Counter[str]]:
         """How often each request id was told of, by function."""
@@ -167,7 +167,7 @@ def survive(data: Path, sqs: Queues, *, events: int, kills: int, pause: float) -
 
 
 def test_no_event_is_lost_or_settled_twice_by_two_kills(sqs: Queues, tmp_path: Path) -> None:
-    survive(tmp_path / "data", sqs, events=60, kills=2, pause=1.2)
+    survive(tmp_path / "data", sqs, events=40, kills=2, pause=0.8)
 
 
 @pytest.mark.slow
