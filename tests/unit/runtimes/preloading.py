@@ -17,10 +17,9 @@ import json, logging, os, sys
 layer, box, request = sys.argv[1:]
 sys.path[:] = [box, *(each for each in sys.path if each != os.getcwd())]
 request = json.loads(request)
-import preload, trial, watch
+import preload, reseed, trial, watch
 sys.path.insert(0, layer)
 sys.path.append("/tmp/of-the-function")
-trial.MODULE_SECONDS = 1.0
 # The packages of the test are below /tmp themselves.
 watch.FUNCTION = ("/var/task/", "/tmp/of-the-function/")
 """
@@ -51,5 +50,7 @@ def packages(folder: Path, sources: Mapping[str, str]) -> Path:
     return folder
 
 
-def preload(layer: Path, names: Sequence[str]) -> Any:
-    return run(layer, PRELOAD + "print(json.dumps(report))", list(names))
+def preload(layer: Path, names: Sequence[str], seconds: float = 10.0) -> Any:
+    """The report on ``names``; ``seconds`` is how long one may take."""
+    script = f"trial.MODULE_SECONDS = {seconds}\n{PRELOAD}print(json.dumps(report))"
+    return run(layer, script, list(names))

@@ -27,7 +27,8 @@ FINE = {
     "at_fork": "import os; os.register_at_fork(after_in_child=int)",
     "half": "import nowhere",
     "optional": "try:\n    import half\nexcept ImportError:\n    pass",
-    "seeded": "import random; DRAWN = random.Random(1)",
+    "seeded": "import random; DRAWN = random.Random(1).random()",
+    "generator": "import random; R = random.Random()",
     "plugins": "import importlib.metadata as m; FOUND = m.entry_points()",
     "whole.part": "VALUE = 2",
     "whole.__init__": "",
@@ -61,7 +62,7 @@ REFUSED = {
     ),
     "everything": ("import os; ALL = dict(os.environ)", "reads every environment variable"),
     "setter": ("import os; os.environ['MODE'] = 'x'", "changes the environment variable MODE"),
-    "hangs": ("import time; time.sleep(60)", "takes longer than 1 seconds"),
+    "hangs": ("import time; time.sleep(60)", "takes longer than 3 seconds"),
     "exits": ("import os; os._exit(3)", "ends the process"),
     "crashes": ("import os; os.kill(os.getpid(), 11)", "ends the process"),
     "raises": ("raise ValueError('so')", "ValueError: so"),
@@ -74,7 +75,10 @@ REFUSED = {
     "moves": ("import os; os.chdir('/')", "changes the working directory"),
     "path": ("import sys; sys.path.append('/x')", "changes sys.path"),
     "draws": ("import os; KEY = os.urandom(8)", "draws random numbers"),
-    "generator": ("import random; R = random.Random()", "draws random numbers"),
+    "global_draw": ("import random; N = random.random()", "draws random numbers"),
+    "own_draw": ("import random; R = random.Random(); N = R.randint(1, 9)", "draws random numbers"),
+    "reseeds": ("import random; random.seed(5)", "draws random numbers"),
+    "system": ("import random; N = random.SystemRandom().random()", "draws random numbers"),
     "identity": ("import uuid; ID = uuid.uuid4()", "draws random numbers"),
     "clocked": ("import uuid; ID = uuid.uuid1()", "draws random numbers"),
     "writes": ("open('/tmp/of-the-function/x', 'w')", "writes to files"),
@@ -108,7 +112,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
     layer = packages(tmp_path_factory.mktemp("layer"), sources)
     names = [name.removesuffix(".__init__") for name in sources]
     # Those that import others come before and after what they import.
-    return preload(layer, [*(name.removesuffix(".__init__") for name in IMPORTERS), *names])
+    return preload(layer, [*(name.removesuffix(".__init__") for name in IMPORTERS), *names], 3.0)
 
 
 def test_what_leaves_nothing_behind_is_imported(report: Any) -> None:
@@ -210,6 +214,40 @@ print(json.dumps([report["imported"], new, all(sys.modules[name].MINE for name i
     assert are_the_layers
 
 
+def test_generators_that_modules_made_are_seeded_anew_in_forks_unless_their_seed_is_fixed(
+    tmp_path: Path,
+) -> None:
+    sources = {
+        "free": "import random; R = random.Random()",
+        "fixed": "import random; R = random.Random(1)",
+    }
+    assert len(set(drawn_in_forks(packages(tmp_path, sources), "free.R.random()"))) == 5
+    assert len(set(drawn_in_forks(tmp_path, "fixed.R.random()"))) == 1
+
+
+def drawn_in_forks(layer: Path, expression: str) -> list[Any]:
+    module = expression.partition(".")[0]
+    script = (
+        PRELOAD
+        + f"""
+assert not report["refused"] and not report["fault"], report
+found = []
+for _ in range(5):
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        reseed.reseed()
+        import {module}
+        os.write(theirs, json.dumps({expression}).encode())
+        os._exit(0)
+    os.wait()
+    found.append(json.loads(os.read(ours, 65536)))
+print(json.dumps(found))
+"""
+    )
+    found: list[Any] = run(layer, script, [module])
+    return found
+
+
 @pytest.fixture
 def libraries() -> Callable[[str], Path]:
     def found(name: str) -> Path:
@@ -251,3 +289,22 @@ os.wait()
     refused, fault, *counts, total = run(libraries("pandas-py311"), script, ["pandas"])
     assert (refused, fault, total) == ({}, None, 27_000_000.0)
     assert counts == [1, 1, 2]
+
+
+def test_numpys_generators_of_modules_are_seeded_anew_in_forks(
+    libraries: Callable[[str], Path], tmp_path: Path
+) -> None:
+    made = {
+        "free": "import numpy; G = numpy.random.default_rng()",
+        "fixed": "import numpy; G = numpy.random.default_rng(2**127 + 1)",
+        "legacy": "import numpy; G = numpy.random.RandomState()",
+        "shared": "import numpy; N = numpy.random.random()",
+    }
+    layer = packages(tmp_path, made)
+    (layer / "numpy").symlink_to(libraries("pandas-py311") / "numpy")
+    (layer / "numpy.libs").symlink_to(libraries("pandas-py311") / "numpy.libs")
+    assert len(set(drawn_in_forks(layer, "free.G.random()"))) == 5
+    assert len(set(drawn_in_forks(layer, "free.G.spawn(1)[0].random()"))) == 5
+    assert len(set(drawn_in_forks(layer, "fixed.G.random()"))) == 1
+    report = preload(layer, ["legacy", "shared"])
+    assert {reason[:20] for reason in report["refused"].values()} == {"draws random numbers"}

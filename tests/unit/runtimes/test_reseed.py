@@ -17,7 +17,7 @@ try:
     import numpy.random
 except ImportError:
     numpy = None
-import reseed
+
 # Everything is as it would be after use, before the fork.
 random.random(), uuid.getnode(), next(tempfile._get_candidate_names())
 started = logging._startTime
@@ -76,7 +76,7 @@ def test_a_module_of_the_same_name_that_is_another_is_left_alone() -> None:
 import types
 for name in ("random", "uuid", "tempfile", "multiprocessing.process", "numpy.random.mtrand"):
     sys.modules[name] = types.ModuleType(name)
-import reseed
+
 reseed.reseed()
 print("true")
 """

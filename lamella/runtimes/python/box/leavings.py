@@ -12,7 +12,7 @@ import time
 import _signal
 
 SIGNALS = 64
-ENDING_SECONDS = 0.1
+ENDING_SECONDS = 1.0
 """How long a thread or process that is ending may take to be gone."""
 _FUNCTIONS = ("fork", "_exit", "getpid", "register_at_fork", "execve", "waitpid")
 _OTHERS = ~(3 << 31)

@@ -11,7 +11,9 @@ import json
 import os
 import sys
 
+import dice
 import leavings
+import reseed
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 MOST = 3000
@@ -43,23 +45,35 @@ def preload(names):
     forbids forking it, or None. Before it is called, the variables that keep numerical libraries
     from starting threads are set (OPENBLAS_NUM_THREADS and its like).
     """
-    # A layer may have a module of this name, or of the next one's.
-    for name in (__name__, "leavings"):
+    # A layer may have modules of these names.
+    for name in (__name__, "dice", "leavings", "reseed"):
         sys.modules.pop(name, None)
     before, known = leavings.State(), frozenset(sys.modules)
     verdict = _verdict([each for each in names if _is_name(each)][:MOST])
     fault = None
-    for name in verdict["imported"]:
+    made = dice.Dice()
+    made.watch()
+    for name in _generators_first(verdict):
         try:
             importlib.import_module(name)
         except BaseException as error:  # noqa: BLE001 - anything may come out of a module
             fault = fault or "%s is not the same twice (%s)" % (name, type(error).__name__)
+        made.look()
+    made.leave()
+    reseed.generators[:] = made.generators()
     fault = fault or leavings.State().since(before)
     global _setters
     _setters = _found()
     new = {str(each).partition(".")[0] for each in sys.modules.keys() - known}
     hides = sorted(new.union(verdict.pop("sought")))
     return {**verdict, "hides": hides, "fault": fault}
+
+
+def _generators_first(verdict):
+    """The modules to import: before those that make generators of random numbers come those of
+    which they are made."""
+    loaded = verdict.pop("loaded", ())
+    return [each for each in dice.SOURCES if each in loaded] + verdict["imported"]
 
 
 def _is_name(name):

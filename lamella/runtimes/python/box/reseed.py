@@ -10,8 +10,15 @@ import sys
 import time
 
 
+generators = []
+"""Generators that modules made for themselves, to be seeded anew (`dice`)."""
+
+
 def reseed():
     """Do it. Only what is loaded is touched, and nothing is loaded."""
+    for each in generators:
+        # numpy's have no other way by which what is spawned of them is new as well.
+        each.seed() if hasattr(each, "seed") else each.__init__()
     for name, renew in _RENEWED:
         module = sys.modules.get(name)
         if module is not None:

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 
+import dice
 import watch
 
 MODULE_SECONDS = 10.0
@@ -23,7 +24,7 @@ TRIAL_SECONDS = 60.0
 LINE_BYTES = 1048576
 TOLD_BYTES = 64 * LINE_BYTES
 _SUBREAPER, _DEATH_SIGNAL = 36, 1
-_CODE = ("leavings", "trial", "watch")
+_CODE = ("dice", "leavings", "trial", "watch")
 
 
 class Judge:
@@ -63,6 +64,7 @@ class Judge:
             "read": sorted(self.read),
             "sought": sorted(self.sought),
             "noted": self.noted,
+            "loaded": [each for each in dice.SOURCES if each in sys.modules],
         }
 
     def _give_up(self, names, reason):

@@ -14,6 +14,7 @@ import os
 import sys
 from importlib.machinery import ExtensionFileLoader
 
+import dice
 import leavings
 
 FUNCTION = ("/var/task/", "/tmp/")
@@ -64,6 +65,7 @@ _RENEWED = (
     "numpy.random",
 )
 """Modules whose random numbers `reseed` renews in every fork."""
+_DRAWS = "draws random numbers, which all forks would share"
 _TOLD = 200
 
 
@@ -93,6 +95,7 @@ class Watch:
         self.read = set()
         self.sought = set()
         self.noted = {}
+        self.dice = dice.Dice(self._drawn)
         self._quiet = False
 
     def run(self, names):
@@ -127,7 +130,9 @@ class Watch:
         left = self._state().since(frame.state)
         if left is not None:
             self.refuse(left)
-        self._watch_loaded()
+        self.dice.look()
+        if self.dice.is_drawn():
+            self.refuse(_DRAWS)
         if sys.meta_path[:1] != [self]:
             self._first()
         self.stack.pop()
@@ -209,7 +214,7 @@ class Watch:
         os.dup2(self.log, 1)
         os.dup2(self.log, 2)
         self._watch_environment()
-        self._watch_random()
+        self.dice.watch()
         self._watch_forks()
         sys.addaudithook(self._heard)
 
@@ -236,47 +241,11 @@ class Watch:
             self.refuse("reads the environment variable %s" % name)
         self.stack[-1].read.add(name[:_TOLD])
 
-    def _watch_random(self):
-        draw = os.urandom
-
-        def urandom(count):
-            self._drawn()
-            return draw(count)
-
-        os.urandom = urandom
-        if "random" in sys.modules:
-            sys.modules["random"]._urandom = urandom
-        self._watch_loaded()
-
     def _drawn(self):
         if self.stack and not self._quiet:
             name = self.stack[-1].name
             if not any(name == each or name.startswith(each + ".") for each in _RENEWED):
-                self.refuse("draws random numbers, which all forks would share")
-
-    def _watch_loaded(self):
-        """Watch what draws random numbers, once it is loaded."""
-        random, uuid = sys.modules.get("random"), sys.modules.get("uuid")
-        kind = getattr(random, "Random", None)
-        if kind is not None and not hasattr(kind.seed, "is_watched"):
-            seed = kind.seed
-
-            def watched(own, a=None, *more, **named):
-                if a is None:
-                    self._drawn()
-                return seed(own, a, *more, **named)
-
-            watched.is_watched = True
-            kind.seed = watched
-        make = getattr(uuid, "uuid1", None)
-        if make is not None and not hasattr(make, "is_watched"):
-
-            def uuid1(*given, **named):
-                self._drawn()
-                return make(*given, **named)
-
-            uuid1.is_watched = True
-            uuid.uuid1 = uuid1
+                self.refuse(_DRAWS)
 
     def _watch_forks(self):
         register = os.register_at_fork
