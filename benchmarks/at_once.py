@@ -53,6 +53,7 @@ def boxes(bench: Bench) -> Iterator[Row]:
         rush = drained(server.port, [invocation(name) for name in names], width=BOXES_WIDTH)
         times += rush.times
         rates.append(rush.rate)
+    server.renew(names, next(bench.number))
     side = Side(times, rate=sorted(rates)[len(rates) // 2])
     bar = Bar("boxes a second", side.rate, 300.0, least=True, unit="/s")
     yield Row(f"cold start, no layer, {BOXES_WIDTH} callers at once", {LAMELLA: side}, (bar,))
@@ -65,7 +66,7 @@ def memory(bench: Bench) -> Iterator[Row]:
     pandas = bench.materials.pandas
     sides = {EMULATOR: Side([_emulator_mb(bench)])}
     for side, server in ((PLAIN, bench.servers.plain), (LAMELLA, bench.servers.usual)):
-        names = _functions(bench, server, "memory", TOGETHER, pandas)
+        names = _functions(bench, server, "burst", TOGETHER, pandas)
         sides[side] = Side([_one_more_mb(bench, server, names) for _ in _rounds(bench)])
     median = sides[LAMELLA].median
     bar = Bar("private memory of one more idle pandas environment", median, 3.0, unit="MB")
@@ -80,11 +81,16 @@ def _functions(
     bench: Bench, server: Lamella, kind: str, count: int, layer: Layer | None
 ) -> Sequence[str]:
     """So many functions of the same code and the same layer, warmed up by the first of them."""
+    made = bench.groups.get((server.port, kind))
+    if made is not None:
+        return made
     code = bench.code(kind, "" if layer is None else f"import {layer.name}\n")
+    layers = () if layer is None else (layer,)
     names = [f"{kind}-{number}" for number in range(count)]
     for name in names:
-        bench.function(server, name, code, () if layer is None else (layer,))
-    bench.warm_up(server, names[0])
+        bench.function(server, name, code, layers)
+    bench.warm_up(server, names[0], layers)
+    bench.groups[(server.port, kind)] = names
     return names
 
 
@@ -94,6 +100,7 @@ def _bursts(bench: Bench, server: Lamella, names: Sequence[str], rounds: int) ->
         server.renew(names, next(bench.number))
         rush = drained(server.port, [invocation(name) for name in names], width=len(names))
         times.append(rush.seconds * 1000)
+    server.renew(names, next(bench.number))  # nothing of them is left to the parts that follow
     return Side(times)
 
 
@@ -109,6 +116,7 @@ def _one_more_mb(bench: Bench, server: Lamella, names: Sequence[str]) -> float:
         drained(server.port, [invocation(name) for name in part], width=4)
         time.sleep(IDLE_SECONDS)
         held.append(private_mb(server.pid))
+    server.renew(names, next(bench.number))
     return (held[1] - held[0]) / (len(names) - half)
 
 

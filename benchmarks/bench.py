@@ -11,17 +11,21 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from benchmarks.lamella import RUNTIME, Lamella, lamella
+from benchmarks.lamella import OFF, PRELOAD, RUNTIME, Lamella, lamella
 from benchmarks.materials import Layer, Materials
 from benchmarks.rows import Side
 
 NO_SERVER = Side(note="left out (--emulator-only)")
 HANDLER = "{imports}def handler(event, context):\n    return {{'ok': True}}\n"
 NODE_HANDLER = "exports.handler = async () => ({ ok: true });\n"
-PLAIN_ENVIRON = {"LAMELLA_PRELOAD": "off"}
-WARM_UPS = 6
-READY_SECONDS = 3.0
-"""How long whatever a server makes ahead may take after it saw the first cold starts."""
+WARM_UPS = 4
+LEARN_SECONDS = 5.0
+"""How long a server may take to make something ahead after it saw the first cold starts."""
+MOST_LEARN_SECONDS = 20.0
+PAUSE_SECONDS = 0.25
+STEADY = 4
+STEADY_RATIO = 1.5
+"""So many cold starts in a row that are within this of the fastest: it gets no faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,10 @@ class Bench:
     rounds: Rounds
     number: Iterator[int] = field(default_factory=lambda: count(1))
     published: dict[tuple[int, str], str] = field(default_factory=dict)
+    known: set[tuple[object, ...]] = field(default_factory=set)
+    """Servers, runtimes and layer sets for which everything was made ahead."""
+    groups: dict[tuple[int, str], Sequence[str]] = field(default_factory=dict)
+    """Functions that were created together, by server and kind."""
 
     def code(self, name: str, imports: str = "") -> Path:
         """A folder with ``app.py``, for the emulator; Lamella gets the same as a zip."""
@@ -112,13 +120,25 @@ class Bench:
             self.published[known] = server.publish(layer.name, layer.zip)
         return self.published[known]
 
-    def warm_up(self, server: Lamella, name: str) -> None:
-        """Let ``server`` see cold starts of ``name``, and make what it makes ahead."""
+    def warm_up(
+        self, server: Lamella, name: str, layers: Sequence[Layer] = (), runtime: str = RUNTIME
+    ) -> None:
+        """Let ``server`` see cold starts of ``name``, and make what it makes ahead for its like.
+
+        The first function of a layer set is called for `LEARN_SECONDS`, and on until it gets no faster.
+        """
         for _ in range(WARM_UPS):
             server.cold(name, next(self.number))
-        server.until_ready(READY_SECONDS)
-        for _ in range(2):
-            server.cold(name, next(self.number))
+        like = (server.port, runtime, *(layer.name for layer in layers))
+        if like in self.known or not server.preloads:
+            return
+        self.known.add(like)
+        began, times = time.monotonic(), list[float]()
+        while (spent := time.monotonic() - began) < MOST_LEARN_SECONDS:
+            if spent > LEARN_SECONDS and max(times[-STEADY:]) < STEADY_RATIO * min(times):
+                return
+            time.sleep(PAUSE_SECONDS)
+            times.append(server.cold(name, next(self.number)))
 
     def turns(self, times: int, *sides: Callable[[], None]) -> None:
         """All sides, ``times`` times, forwards and backwards in turn."""
@@ -161,7 +181,7 @@ def servers(folder: Path, *, wanted: bool) -> Iterator[Servers | None]:
         return
     with (
         lamella(folder / "usual") as usual,
-        lamella(folder / "plain", environ=PLAIN_ENVIRON) as plain,
+        lamella(folder / "plain", environ={PRELOAD: OFF}) as plain,
         lamella(folder / "checking", signed=True) as checking,
     ):
         yield Servers(usual, plain, checking)
@@ -175,13 +195,3 @@ def zipped(folder: Path) -> bytes:
             if path.is_file():
                 archive.write(path, path.name)
     return buffer.getvalue()
-
-
-def until(said: Callable[[], bool], seconds: float) -> bool:
-    """Wait until ``said`` says so, for ``seconds`` at most; whether it did."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if said():
-            return True
-        time.sleep(0.05)
-    return False

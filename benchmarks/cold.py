@@ -73,7 +73,7 @@ def layers(bench: Bench) -> Iterator[Row]:
     bench.function(server, "trivial", code)
     bench.function(server, "trivial-five", code, bench.materials.five)
     bench.warm_up(server, "trivial")
-    bench.warm_up(server, "trivial-five")
+    bench.warm_up(server, "trivial-five", bench.materials.five)
     rounds = bench.rounds.cold
     series = [
         Series(WITHOUT, _cold(bench, server, "trivial"), rounds),
@@ -117,7 +117,7 @@ def _ours(bench: Bench, case: Case) -> Iterator[Series]:
     )
     for side, server, rounds in sides:
         bench.function(server, name, code, case.layers)
-        bench.warm_up(server, name)
+        bench.warm_up(server, name, case.layers)
         yield Series(side, _cold(bench, server, name), rounds)
 
 
@@ -154,7 +154,7 @@ def _node(bench: Bench) -> Row:
     if bench.servers is not None and runtime is not None:
         for side, server in ((PLAIN, bench.servers.plain), (LAMELLA, bench.servers.usual)):
             bench.function(server, "cold-node", code, runtime=runtime)
-            bench.warm_up(server, "cold-node")
+            bench.warm_up(server, "cold-node", runtime=runtime)
             series.append(Series(side, _cold(bench, server, "cold-node"), rounds.cold))
     sides = {**in_turns(series, rounds.cold), **notes}
     bars: tuple[Bar, ...] = ()

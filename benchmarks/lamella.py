@@ -28,6 +28,8 @@ READY_SECONDS = 30.0
 RUNTIME = f"python3.{sys.version_info.minor}"
 MEMORY_MB = 1_769
 ROLE = "arn:aws:iam::000000000000:role/r"
+PRELOAD = "LAMELLA_PRELOAD"
+OFF = "off"
 SETTLE_SECONDS = 0.05
 """From a change to the call that is timed: the ending of the environments before is not measured."""
 UPDATE_SECONDS = 60.0
@@ -41,6 +43,8 @@ class Lamella:
     client: Any
     pid: int
     key: tuple[str, str] = ("test", "test")
+    preloads: bool = True
+    """Whether it may make something ahead for functions that were called before."""
 
     def signed(self, function: str) -> bytes:
         """The bytes of an invocation signed now; they may be sent again and again for 15 minutes."""
@@ -107,10 +111,6 @@ class Lamella:
         with Connection(self.port) as connection:
             return connection.timed(invocation(name))
 
-    def until_ready(self, seconds: float) -> None:
-        """Wait until the server has made what it makes ahead, ``seconds`` at most."""
-        time.sleep(seconds)
-
     def _wait(self, waiter: str, name: str) -> None:
         self.client.get_waiter(waiter).wait(
             FunctionName=name, WaiterConfig={"Delay": 0.02, "MaxAttempts": 1000}
@@ -153,7 +153,8 @@ def lamella(
             raise RuntimeError(
                 f"the server did not get ready: {(folder / 'server.log').read_text()}"
             )
-        yield Lamella(int(found[1]), _client(found[0], key), process.pid, key)
+        preloads = (environ or {}).get(PRELOAD) != OFF
+        yield Lamella(int(found[1]), _client(found[0], key), process.pid, key, preloads)
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -134,7 +134,7 @@ def once(name: str, build: Callable[[Path], None]) -> Path:
 
 
 def _pip(*words: str) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *words]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", *words]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 

@@ -24,7 +24,7 @@ def first(bench: Bench) -> Iterator[Row]:
         for what, imports, layers in whats:
             name = _name(what)
             bench.function(server, name, bench.code(name, imports), layers)
-            bench.warm_up(server, name)
+            bench.warm_up(server, name, layers)
     for what, imports, layers in whats:
         name = _name(what)
         program = rie.python(bench.materials, bench.code(name, imports), layers=layers)
