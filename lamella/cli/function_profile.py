@@ -65,7 +65,7 @@ def command(
     from lamella.toolchain.profile.function import PLAIN, PRELOADED, price
 
     preloads = any(each.name == "preload" for each in SETTINGS)
-    ways = (PLAIN, PRELOADED) if preloads else (PLAIN,)
+    ways = (PLAIN, PRELOADED) if preloads and subject.is_preloaded else (PLAIN,)
     with profile.laboratory(f"Measuring {subject.name}", {}) as (place, say):
         measured = price(place, subject, ways, runs=runs, say=say)
     profile.written(html, lambda: chart.of_function(measured))
@@ -94,15 +94,15 @@ def _subject(name: str, qualifier: str | None, endpoint: str | None, region: str
     client = endpoints.client(endpoint, region or named.region)
     layers = []
     try:
-        about, code = fetch.function(client, name, qualifier)
-        arns = [each["Arn"] for each in about.get("Layers", ())]
+        found = fetch.function(client, name, qualifier)
+        arns = [each["Arn"] for each in found.configuration.get("Layers", ())]
         for each, shown in zip(arns, _names(arns), strict=True):
             layers.append(opened(shown, fetch.layer(client, each)[0]))
     except fetch.NotFetched as error:
         output.fail(str(error))
     except ApiError as refused:
         output.fail(f"{name}: {refused.message}")
-    return Subject(named.name, about, code, tuple(layers))
+    return Subject(named.name, found, tuple(layers))
 
 
 def _names(layers: Sequence[str]) -> tuple[str, ...]:
@@ -135,7 +135,7 @@ def _print(price: FunctionPrice) -> None:
 def _told(price: FunctionPrice) -> dict[str, Any]:
     return {
         "function": price.subject.name,
-        "version": price.subject.configuration.get("Version"),
+        "version": price.subject.function.configuration.get("Version"),
         "runtime": price.subject.runtime,
         "handler": price.subject.handler,
         "layers": [each.name for each in price.subject.layers],

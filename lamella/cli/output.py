@@ -48,8 +48,9 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> No
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    drawn = Table(*heads, title=title, title_justify="left", box=None, pad_edge=False)
+    drawn = Table(*heads, title=Text(title), title_justify="left", box=None, pad_edge=False)
     for row in rows:
         drawn.add_row(*row)
     Console().print(drawn, markup=False)

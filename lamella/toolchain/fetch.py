@@ -7,6 +7,7 @@ import hashlib
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lamella.model import limits
@@ -31,15 +32,25 @@ def layer(client: Any, arn: str) -> tuple[bytes, tuple[str, ...]]:
     return zip_file, tuple(about.get("CompatibleRuntimes", ()))
 
 
-def function(client: Any, name: str, qualifier: str | None) -> tuple[Mapping[str, Any], bytes]:
-    """The configuration of a function and its zip. Raises NotFetched."""
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as GetFunction tells of it: its ``Configuration``, its tags, and its zip."""
+
+    configuration: Mapping[str, Any]
+    tags: Mapping[str, str]
+    code: bytes
+
+
+def function(client: Any, name: str, qualifier: str | None) -> Function:
+    """A function with its zip. Raises NotFetched."""
     which = {"Qualifier": qualifier} if qualifier else {}
     about = _called(client.get_function, FunctionName=name, **which)
     configuration = about["Configuration"]
     location = about.get("Code", {}).get("Location")
     if configuration.get("PackageType", "Zip") != "Zip" or not location:
         raise NotFetched(f"{name} is no function of a zip.")
-    return configuration, download(location, configuration["CodeSha256"])
+    code = download(location, configuration["CodeSha256"])
+    return Function(configuration, about.get("Tags", {}), code)
 
 
 def download(url: str, code_sha256: str) -> bytes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+from lamella.toolchain.fetch import Function
 from lamella.toolchain.profile.laboratory import ColdStart, Laboratory, beside
 from lamella.toolchain.profile.layer import Layer
 from lamella.toolchain.profile.trace import (
@@ -35,21 +36,25 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A function to be measured: the name it is shown by, GetFunction's ``Configuration``, its
-    zip, and its layers in the order listed."""
+    """A function to be measured: the name it is shown by, what GetFunction tells of it, and its
+    layers in the order listed."""
 
     name: str
-    configuration: Mapping[str, Any]
-    code: bytes
+    function: Function
     layers: tuple[Layer, ...]
 
     @property
     def runtime(self) -> str:
-        return str(self.configuration.get("Runtime", ""))
+        return str(self.function.configuration.get("Runtime", ""))
+
+    @property
+    def is_preloaded(self) -> bool:
+        """Whether it lets a server import ahead what it imports."""
+        return self.function.tags.get(PRELOAD_TAG) != "off"
 
     @property
     def handler(self) -> str:
-        return str(self.configuration.get("Handler", ""))
+        return str(self.function.configuration.get("Handler", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,9 @@ def price(
     """
     say("make a copy of the function")
     arns = [laboratory.publish(each.content) for each in subject.layers]
-    code = beside(subject.code, subject.runtime, subject.handler)
+    code = beside(subject.function.code, subject.runtime, subject.handler)
     for way in ways:
-        more = _members(subject.configuration, way, tagged=PRELOADED in ways)
+        more = _members(subject.function.configuration, way, tagged=PRELOADED in ways)
         laboratory.copy(way, subject.runtime, code, arns, more)
     if PRELOADED in ways and not _gets_warm(laboratory, subject, say):
         ways = [way for way in ways if way != PRELOADED]

@@ -17,7 +17,7 @@ from lamella.layers.folders import discard
 from lamella.layers.manifest import Kind, Manifest
 from lamella.model import limits
 from lamella.toolchain.profile.laboratory import Laboratory
-from lamella.toolchain.profile.trace import Spent, Trace, Whose, middle, owners, spent
+from lamella.toolchain.profile.trace import Spent, Trace, Whose, middle, owners, plain, spent
 
 BENCH, BELOW = "bench", "below"
 
@@ -79,7 +79,9 @@ def opened(name: str, content: bytes) -> Layer:
     with tempfile.NamedTemporaryFile(prefix="lamella-profile-") as file:
         file.write(content)
         file.flush()
-        return Layer(name, content, archive.check(Path(file.name), quota=limits.UNZIPPED_BYTES))
+        return Layer(
+            plain(name), content, archive.check(Path(file.name), quota=limits.UNZIPPED_BYTES)
+        )
 
 
 def price(
