@@ -167,7 +167,7 @@ def _compile(build: Path, library: Path, program: Path) -> None:
     subprocess.run(["gcc", "-o", program, main, f"-L{build}", "-lanswer"], check=True)
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def until(holds: Callable[[], bool], seconds: float = 40) -> None:
     """Wait until something holds. Raises AssertionError where it does not come to."""
     end = time.monotonic() + seconds
     while not holds():

@@ -95,7 +95,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def until(holds: Callable[[], object], seconds: float = 20) -> None:
+def until(holds: Callable[[], object], seconds: float = 40) -> None:
     """Wait until something holds; fail where it does not come to."""
     end = time.monotonic() + seconds
     while not holds():

@@ -27,7 +27,7 @@ from lamella.sandbox.cgroup import Groups
 from lamella.wiring.host import instance
 
 ROLE = "arn:aws:iam::000000000000:role/r"
-READY_SECONDS = 30
+READY_SECONDS = 60
 PYTHON = "python3.11"
 
 

@@ -64,7 +64,7 @@ def attached(cloud: Cloud, arn: str) -> dict[str, Any]:
     }
 
 
-def until(met: Callable[[], bool], seconds: float = 10) -> None:
+def until(met: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < end

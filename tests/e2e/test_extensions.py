@@ -233,9 +233,9 @@ def test_an_extension_that_never_gets_ready_times_out(cloud: Cloud, mode: str) -
 def test_an_extension_that_is_never_done_costs_the_environment_and_not_the_caller(
     cloud: Cloud, server: Server
 ) -> None:
-    name = function(cloud, [layer(cloud, "bad")], {"bad": "never done"}, Timeout=2)
+    name = function(cloud, [layer(cloud, "bad")], {"bad": "never done"}, Timeout=3)
     assert cloud.invoke(name).error is None
-    until(lambda: "Task timed out after 2.00 seconds" in log_of(server, name))
+    until(lambda: "Task timed out after 3.00 seconds" in log_of(server, name))
     again = cloud.result(name)["bad"]
     # a new start of everything, with the same /tmp
     assert words(again).count("registered") == 2
@@ -258,11 +258,11 @@ def test_extensions_are_told_of_the_end_and_have_two_seconds(cloud: Cloud, serve
         until(lambda: log_of(server, name).count("REPORT") == times)
 
     name = function(
-        cloud, [layer(cloud, "good"), layer(cloud, "deaf")], {"deaf": "ignore shutdown"}, Timeout=1
+        cloud, [layer(cloud, "good"), layer(cloud, "deaf")], {"deaf": "ignore shutdown"}, Timeout=3
     )
     cloud.result(name)
     free(1)
-    timed_out = cloud.invoke(name, {"sleep": 5})
+    timed_out = cloud.invoke(name, {"sleep": 60})
     assert timed_out.payload["errorType"] == "Sandbox.Timedout"
     free(2)
     after = cloud.result(name)

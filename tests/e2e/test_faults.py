@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.server import Cloud, Server, serving
 
-SECONDS = 10
+SECONDS = 30
 ECHO = "import os\ndef handler(event, context):\n    return os.environ.get('ODD')\n"
 SLEEPER = """
 import time

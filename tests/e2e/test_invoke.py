@@ -217,16 +217,16 @@ def handler(event, context):
         time.sleep(30)
     return [len(STATE), seen]
 """
-    name = cloud.function(code, Timeout=1)
+    name = cloud.function(code, Timeout=2)
     assert cloud.result(name) == [1, False]
     invoked = cloud.invoke(name, "sleep")
     request = request_id(invoked)
     assert invoked.error == "Unhandled"
     assert invoked.payload == {
         "errorType": "Sandbox.Timedout",
-        "errorMessage": f"RequestId: {request} Error: Task timed out after 1.00 seconds",
+        "errorMessage": f"RequestId: {request} Error: Task timed out after 2.00 seconds",
     }
-    assert f" {request} Task timed out after 1.00 seconds\n\n" in invoked.log
+    assert f" {request} Task timed out after 2.00 seconds\n\n" in invoked.log
     assert f"END RequestId: {request}\n" in invoked.log
     assert "Status: timeout" in invoked.log
     assert cloud.result(name) == [1, True]
@@ -391,7 +391,7 @@ def test_a_node_timeout(cloud: Cloud) -> None:
     )
     started = time.monotonic()
     assert cloud.invoke(name).payload["errorType"] == "Sandbox.Timedout"
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
 
 
 def test_a_custom_runtime_without_a_bootstrap(cloud: Cloud) -> None:

@@ -335,7 +335,7 @@ def handler(event, context):
 def wait_until_gone(marker: str) -> None:
     """The kernel tears a box down in its own time; the test's own timeout bounds the wait."""
     for descriptor in [os.pidfd_open(pid) for pid in commands_with(marker)]:
-        select.select([descriptor], [], [], 10)
+        select.select([descriptor], [], [], 30)
         os.close(descriptor)
     assert not commands_with(marker)
 

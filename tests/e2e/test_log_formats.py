@@ -201,7 +201,7 @@ def handler(event, context):
 
 def test_the_levels_of_the_platform(cloud: Cloud, logs: Any) -> None:
     name = cloud.function(
-        PRINTER, LoggingConfig={**JSON, "SystemLogLevel": "DEBUG"}, MemorySize=256, Timeout=1
+        PRINTER, LoggingConfig={**JSON, "SystemLogLevel": "DEBUG"}, MemorySize=256, Timeout=2
     )
     id_ = cloud.invoke(name, {"lines": []}).raw["ResponseMetadata"]["RequestId"]
     lines = messages(logs, name, "platform.report")
@@ -235,7 +235,7 @@ def test_the_levels_of_the_platform(cloud: Cloud, logs: Any) -> None:
 
     cloud.configure(name, LoggingConfig={**JSON, "SystemLogLevel": "WARN"})
     cloud.invoke(name, {"lines": ["x\n"], "exit": 3})
-    cloud.invoke(name, {"lines": ["y\n"], "sleep": 5})
+    cloud.invoke(name, {"lines": ["y\n"], "sleep": 60})
     later = platform(messages(logs, name, '"status":"timeout"}')[len(lines) :])
     assert [(each["type"], each["record"]["status"]) for each in later] == [
         ("platform.runtimeDone", "failure"),
@@ -252,9 +252,9 @@ def _stream(logs: Any, name: str) -> str:
 
 
 def test_how_a_runtime_ended_is_told_in_words(cloud: Cloud, logs: Any) -> None:
-    name = cloud.function(PRINTER, Timeout=1)
+    name = cloud.function(PRINTER, Timeout=2)
     cloud.invoke(name, {"lines": ["half a line"], "exit": 3})
-    cloud.invoke(name, {"lines": ["y\n"], "sleep": 5})
+    cloud.invoke(name, {"lines": ["y\n"], "sleep": 60})
     lines = messages(logs, name, "Status: timeout")
     assert "half a line" in lines
     (told,) = [line for line in lines if line.startswith("RequestId: ")]
@@ -262,7 +262,7 @@ def test_how_a_runtime_ended_is_told_in_words(cloud: Cloud, logs: Any) -> None:
     reports = [line for line in lines if line.startswith("REPORT")]
     assert reports[0].endswith("\tStatus: error\tError Type: Runtime.ExitError\t")
     assert reports[1].endswith("\tStatus: timeout\t")
-    assert [line for line in lines if line.endswith(" Task timed out after 1.00 seconds")]
+    assert [line for line in lines if line.endswith(" Task timed out after 2.00 seconds")]
 
 
 def test_printed_json_is_filtered_by_its_level(cloud: Cloud, logs: Any) -> None:

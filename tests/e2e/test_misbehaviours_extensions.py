@@ -163,9 +163,9 @@ def test_an_extension_that_takes_the_time_of_a_runtime_that_does_not_answer(
     row = Row(
         fault=WAIT,
         error="Sandbox.Timedout",
-        message="Error: Task timed out after 1.00 seconds",
+        message="Error: Task timed out after 2.00 seconds",
         starts=2,
-        timeout=1,
+        timeout=2,
         log=("Status: timeout",),
     )
     with ground.function(row, layers=(ground.layer,), EXTENSION=fault, TIMES="1") as name:
@@ -174,7 +174,7 @@ def test_an_extension_that_takes_the_time_of_a_runtime_that_does_not_answer(
 
 def test_an_extension_that_is_never_done_does_not_hold_up_the_answer(ground: Ground) -> None:
     fault = f"me = register(); wait(me); {WAIT}"
-    row = Row(fault="", starts=2, timeout=1, log=("Task timed out after 1.00 seconds",))
+    row = Row(fault="", starts=2, timeout=2, log=("Task timed out after 2.00 seconds",))
     with ground.function(row, layers=(ground.layer,), EXTENSION=fault, TIMES="1") as name:
         assert ground.cloud.result(name, {})["starts"] == 1
         # Whoever calls before that gets another environment.

@@ -119,9 +119,9 @@ def test_an_init_that_never_ends_again_is_a_timeout(ground: Ground) -> None:
     row = Row(
         fault="time.sleep(600)",
         error="Sandbox.Timedout",
-        message="Error: Task timed out after 1.00 seconds",
+        message="Error: Task timed out after 2.00 seconds",
         starts=3,
-        timeout=1,
+        timeout=2,
     )
     with ground.function(row, INIT=row.fault, TIMES="2") as name:
         check(ground, row, name, {})
@@ -144,9 +144,9 @@ STREAMS = {
     "hangs half way": Row(
         fault=BEGIN + "time.sleep(600)",
         error="Sandbox.Timedout",
-        message="Task timed out after 1.00 seconds",
+        message="Task timed out after 2.00 seconds",
         starts=2,
-        timeout=1,
+        timeout=2,
     ),
     "hangs up half way": Row(
         fault=BEGIN + "line.close(); time.sleep(600)",
@@ -179,9 +179,9 @@ STREAMS = {
     "never ends": Row(
         fault=BEGIN + "while True:\n    line.sendall(b'4\\r\\nhalf\\r\\n'); time.sleep(0.01)",
         error="Sandbox.Timedout",
-        message="Task timed out after 1.00 seconds",
+        message="Task timed out after 2.00 seconds",
         starts=2,
-        timeout=1,
+        timeout=2,
     ),
     "answers again while it streams": Row(
         fault=BEGIN + "note(post('response')); note(post('error'))\n"

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.misbehaving import Ground, Row, check, recovers, rows
 
 EXIT, ILLEGAL = "Runtime.ExitError", "InvalidStateTransition"
-TIMEOUT, TIMED_OUT = "Sandbox.Timedout", "Error: Task timed out after 1.00 seconds"
+TIMEOUT, TIMED_OUT = "Sandbox.Timedout", "Error: Task timed out after 2.00 seconds"
 LIMIT = 6_291_556
 
 
@@ -331,7 +331,7 @@ def test_a_runtime_that_does_not_answer_in_time(ground: Ground, fault: str) -> N
         error=TIMEOUT,
         message=TIMED_OUT,
         starts=2,
-        timeout=1,
+        timeout=2,
         log=("Status: timeout",),
     )
     with ground.function(row) as name:

@@ -31,14 +31,14 @@ def until(true: Callable[[], bool]) -> None:
 def test_one_that_never_answers_and_ignores_sigterm_costs_only_its_own_caller(data: Path) -> None:
     with serving(data, "--max-environments", "2") as server:
         cloud = Cloud(server.endpoint)
-        hangs, first, second = (shell_function(cloud, Timeout=3) for _ in range(3))
+        hangs, first, second = (shell_function(cloud, Timeout=each) for each in (5, 20, 20))
         with concurrent.futures.ThreadPoolExecutor(1) as caller:
             hanging = caller.submit(cloud.invoke, hangs, "hang")
             until(lambda: metrics(server)['lamella_environments{state="busy"}'] == 1)
             for name in (first, second, first, second):  # each takes the other's place
                 assert cloud.result(name, "x") == "x"
             assert not hanging.done()
-            assert "Task timed out after 3.00 seconds" in hanging.result().payload["errorMessage"]
+            assert "Task timed out after 5.00 seconds" in hanging.result().payload["errorMessage"]
         assert cloud.result(hangs, "y") == "y"
 
 

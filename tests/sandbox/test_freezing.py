@@ -21,7 +21,7 @@ from lamella.sandbox.plan import BoxPlan, Limits
 from tests.sandbox.boxes import MEGABYTE, Boxes
 from tests.sandbox.test_box import InBoxes
 
-SECONDS = 10
+SECONDS = 30
 COUNTING = "while :; do echo x; done"
 FORKING = """
 breed() { while :; do /bin/sh -c 'echo x; :' & wait; done; }
