@@ -1,7 +1,7 @@
 """Which modules the initialisations of a layer set import: learned, and kept over restarts.
 
 A set is an account, a runtime and the digests of the layers in order. The first few
-initialisations of a set's functions are asked what they imported, later ones rarely. What comes
+initialisations of each function's code are asked what they imported, later ones rarely. What comes
 was written in a box, by whatever runs there, so it is only ever names, checked and counted. What
 became of them in a zygote, module by module, is kept beside them: its verdict.
 
@@ -30,13 +30,17 @@ from lamella.records.base import Records
 from lamella.runtimes.start import WRAPPER
 
 FIRST: Final = 3
-"""So many initialisations of a set are asked, and then one in `RARELY_SECONDS`."""
+"""So many initialisations of a function's code are asked, and of a set one in `RARELY_SECONDS`."""
 RARELY_SECONDS: Final = 86_400.0
 NAMES: Final = 3_000
 CHARACTERS: Final = 200
+CODES: Final = 200
+"""Codes of functions that a set remembers to have asked."""
 SETS: Final = 200
 """Sets kept of an account, those that were asked last."""
 GATHER_SECONDS: Final = 0.2
+WAITING: Final = 20
+"""What is heard of a set in that time; more of the same moment teaches little."""
 ASK: Final = "--learn"
 
 log = logging.getLogger(__name__)
@@ -71,12 +75,21 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is known of a set: of how many initialisations, when the last one was asked."""
+    """What is known of a set: how many initialisations of each code (by the beginning of its
+    digest) told something, and when the last one did."""
 
-    inits: int = 0
+    inits: Mapping[str, int] = field(default_factory=dict)
     last: float = 0.0
     modules: tuple[str, ...] = ()
     verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an initialisation of a function with this ``code`` told."""
+
+    code: str
+    names: bytes
 
 
 def set_of(function: Function) -> LayerSet:
@@ -91,12 +104,10 @@ class Learned:
         self._records = records
         self._now = now
         self._known: dict[LayerSet, Lesson] = {}
-        self._heard: dict[LayerSet, list[bytes]] = {}
+        self._heard: dict[LayerSet, list[Told]] = {}
         self._changed: set[LayerSet] = set()
         self._work: asyncio.Task[None] | None = None
         self._is_closed = False
-        self.on_change: Callable[[LayerSet], None] | None = None
-        """Told when a set's modules are others than before."""
 
     def load(self) -> None:
         """At start-up: take in what an earlier server learned. Blocks."""
@@ -112,7 +123,8 @@ class Learned:
         if (function.environment or {}).get(WRAPPER):
             return False  # a wrapper sees the command line, and may import what it likes
         known = self._known.get(set_of(function), Lesson())
-        return known.inits < FIRST or self._now() - known.last > RARELY_SECONDS
+        is_new = known.inits.get(_code(function), 0) < FIRST
+        return is_new or self._now() - known.last > RARELY_SECONDS
 
     def ask(self, function: Function, furnished: Furnished) -> Furnished:
         """``furnished`` so that the runtime tells what it imports, if that is to be asked."""
@@ -125,8 +137,8 @@ class Learned:
         """Take in what an initialisation of ``function`` imported: a JSON list of names."""
         if not self._is_closed:
             heard = self._heard.setdefault(set_of(function), [])
-            if len(heard) < FIRST:
-                heard.append(told)
+            if len(heard) < WAITING:
+                heard.append(Told(_code(function), told))
             self._work_on()
 
     def modules(self, function: Function) -> tuple[str, ...]:
@@ -171,8 +183,8 @@ class Learned:
 
     async def _take(self) -> None:
         heard, self._heard = self._heard, {}
-        told = await asyncio.to_thread(_names_by_set, heard)
-        for which, lists in told.items():
+        names = await asyncio.to_thread(_names_by_set, heard)
+        for which, lists in names.items():
             self._add(which, lists)
         changed, self._changed = self._changed, set()
         gone = self._too_many({which.account for which in changed})
@@ -182,17 +194,16 @@ class Learned:
         except SQLAlchemyError:
             log.exception("what %d layer sets import could not be kept", len(kept))
 
-    def _add(self, which: LayerSet, lists: Iterable[tuple[str, ...]]) -> None:
+    def _add(self, which: LayerSet, lists: Iterable[tuple[str, tuple[str, ...]]]) -> None:
         before = self._known.get(which, Lesson())
-        after = before
-        for names in lists:
-            after = replace(
-                after, inits=after.inits + 1, last=self._now(), modules=merged(after.modules, names)
-            )
+        modules, inits = before.modules, dict(before.inits)
+        for code, names in lists:
+            modules = merged(modules, names)
+            inits[code] = inits.pop(code, 0) + 1
+        inits = dict(list(inits.items())[-CODES:])
+        after = replace(before, inits=inits, last=self._now(), modules=modules)
         self._known[which] = after
         self._changed.add(which)
-        if after.modules != before.modules and self.on_change is not None:
-            self.on_change(which)
 
     def _too_many(self, accounts: Iterable[str]) -> set[LayerSet]:
         """Forget, of each account, the sets that were asked longest ago; those."""
@@ -217,9 +228,11 @@ def _replaced(
 
 
 def _names_by_set(
-    heard: Mapping[LayerSet, Iterable[bytes]],
-) -> dict[LayerSet, list[tuple[str, ...]]]:
-    return {which: [names_of(told) for told in each] for which, each in heard.items()}
+    heard: Mapping[LayerSet, Iterable[Told]],
+) -> dict[LayerSet, list[tuple[str, tuple[str, ...]]]]:
+    return {
+        which: [(told.code, names_of(told.names)) for told in each] for which, each in heard.items()
+    }
 
 
 def names_of(told: bytes) -> tuple[str, ...]:
@@ -279,6 +292,10 @@ def _strings(value: object) -> tuple[str, ...]:
 def _sentence(text: str) -> str:
     """A text from a box that may be shown: one line, not long."""
     return "".join(each if each.isprintable() else " " for each in text[:CHARACTERS])
+
+
+def _code(function: Function) -> str:
+    return function.code.digest[:16]
 
 
 def _key(which: LayerSet) -> DocumentKey:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from lamella.invoke import learned
-from lamella.invoke.learned import LayerSet, Learned, merged, names_of, set_of
+from lamella.invoke.learned import Learned, merged, names_of, set_of
 from lamella.model.document import Kind
 from lamella.model.function import Function
 from lamella.model.layer import LayerRef
@@ -122,6 +122,33 @@ def test_the_first_initialisations_are_asked_and_then_one_a_day(records: Records
     play(records, scenario, clock)
 
 
+def test_another_code_with_the_same_layers_is_asked_as_well(records: Records) -> None:
+    other = replace(FN, code=replace(FN.code, digest="e" * 64))
+
+    async def scenario(known: Learned) -> None:
+        for _ in range(learned.FIRST):
+            await init(known, "numpy")
+        assert known.wants(other)
+        await init(known, "pandas", function=other)
+        assert known.modules(FN) == ("numpy", "pandas")
+        assert not known.wants(FN)
+
+    play(records, scenario)
+
+
+def test_the_codes_that_a_set_remembers_are_bounded(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learned, "CODES", 2)
+
+    async def scenario(known: Learned) -> None:
+        for digit in "abc":
+            await init(known, function=replace(FN, code=replace(FN.code, digest=digit * 64)))
+        assert list(known.verdicts()[set_of(FN)].inits) == ["b" * 16, "c" * 16]
+
+    play(records, scenario)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -175,18 +202,6 @@ def test_the_sets_of_an_account_are_bounded(
 
     play(records, scenario, clock)
     assert len(records.all_documents(Kind.LEARNED)) == 3
-
-
-def test_a_change_of_the_modules_is_told(records: Records) -> None:
-    told: list[LayerSet] = []
-
-    async def scenario(known: Learned) -> None:
-        known.on_change = told.append
-        await init(known, "numpy")
-        await init(known, "numpy")
-
-    play(records, scenario)
-    assert told == [set_of(FN)]
 
 
 REPORT = {
