@@ -117,6 +117,11 @@ def _count(text: str) -> int:
     return int(text)
 
 
+class Preload(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """An amount of memory: ``bytes``, or where that is None a ``percent`` of a machine's."""
@@ -143,6 +148,13 @@ def _memory(text: str) -> Memory:
     raise ValueError(
         f"must be a share such as 75% or an amount such as 12G, at least {LEAST_MEMORY // 2**20}M"
     )
+
+
+def _preload(text: str) -> Preload:
+    try:
+        return Preload(text.lower())
+    except ValueError:
+        raise ValueError("must be on or off") from None
 
 
 def _seconds(text: str) -> float:
@@ -354,6 +366,20 @@ class Settings:
         Memory(percent=75.0),
         metavar="SIZE",
         shown="`75%`",
+    )
+    preload: Preload = _setting(
+        "Whether environments begin in boxes and processes that were made ahead of them: on or off.",
+        _preload,
+        Preload.ON,
+        metavar="WHEN",
+    )
+    warm_memory: Memory = _setting(
+        "How much memory what is made ahead may hold together: an amount (2G) or a share of the"
+        " machine's (10%). Past it the least valuable goes.",
+        _memory,
+        Memory(percent=10.0),
+        metavar="SIZE",
+        shown="`10%`",
     )
     account_concurrency: int = _setting(
         "How many invocations each account may have under way at once in a region.",

@@ -10,15 +10,23 @@ from prometheus_client.registry import Collector
 
 from lamella.invoke.endings import Ending
 from lamella.invoke.pool import Pool
+from lamella.invoke.ready import ReadyBoxes
 
 
 class EnvironmentMetrics(Collector):
     """Environments by state, their memory as it was counted last, and their ends by reason.
 
-    ``stuck`` tells how many boxes have processes that outlive being killed.
+    Those that are ready are boxes that no function was put in yet; ``stuck`` tells how many boxes have processes that outlive being killed.
     """
 
-    def __init__(self, registry: CollectorRegistry, pool: Pool, stuck: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        pool: Pool,
+        ready: ReadyBoxes,
+        stuck: Callable[[], int],
+    ) -> None:
+        self._ready = ready
         self._pool = pool
         self._stuck = stuck
         registry.register(self)
@@ -29,8 +37,14 @@ class EnvironmentMetrics(Collector):
         )
         for state, count in self._pool.states().items():
             there.add_metric((state,), count)
+        there.add_metric(("ready",), self._ready.count)
         there.add_metric(("stuck",), self._stuck())
         yield there
+        yield CounterMetricFamily(
+            "lamella_ready_boxes_taken",
+            "Environments that began in a box that was kept ready.",
+            value=self._ready.taken,
+        )
         budget = self._pool.budget
         yield GaugeMetricFamily(
             "lamella_environments_memory_bytes",

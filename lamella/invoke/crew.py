@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lamella.runtimes import crew
-from lamella.sandbox.box import Box, Room
+from lamella.sandbox.box import Ahead, Box, Room
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.plan import BoxPlan
 from lamella.sandbox.spawn import Spawner
@@ -57,7 +57,7 @@ class Crew:
         group: Group,
         outputs: tuple[int, int, int],
         *,
-        spare: str | None,
+        spare: str | Ahead | None,
     ) -> None:
         """Make the box. ``outputs`` are for what the runtime prints, for the frames of its log,
         and for what the extensions print.

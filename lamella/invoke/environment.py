@@ -23,6 +23,7 @@ from lamella.invoke.furnish import Furnished
 from lamella.invoke.happenings import Done
 from lamella.invoke.journal import TIMEOUT, Journal
 from lamella.invoke.memory import INTERVAL_SECONDS, MemoryWatch, Watched
+from lamella.invoke.ready import ReadyBoxes
 from lamella.invoke.session import END_SECONDS, OpenDoor, Session
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
@@ -34,7 +35,7 @@ from lamella.runtime_api.runtime import TRUNCATED
 from lamella.sandbox import usage
 from lamella.sandbox.box import Room
 from lamella.sandbox.cgroup import Group, Memory
-from lamella.sandbox.reserve import Reserve
+from lamella.sandbox.reserve import Place, Reserve
 from lamella.sandbox.spawn import Spawner
 
 ERROR, UNSERVED = "error", "unserved"
@@ -56,6 +57,7 @@ class Ground:
 
     spawner: Spawner
     reserve: Reserve
+    ready: ReadyBoxes
     watch: MemoryWatch
     frost: Frost
     holding: Holding
@@ -123,7 +125,7 @@ class Environment(Watched):
         ground.holding.hold(self._held)
         self._room: Room | None = None
         self._group: Group | None = None
-        self._spare: str | None = None
+        self._place: Place | None = None
         self._session: Session | None = None
         self._ending: asyncio.Task[None] | None = None
         self._boxes = 0
@@ -141,11 +143,11 @@ class Environment(Watched):
         A runtime that does not get ready is left to the invocation that comes.
         Raises SandboxFailed.
         """
-        limits = self._furnished.plan.limits
-        place = self._ground.reserve.take()
-        self._group, self._spare = place.group, place.spare
+        self._place = place = self._ground.ready.take(self._furnished)
+        self._journal.adopt(place.pipe)
+        self._group, limits = place.group, self._furnished.plan.limits
         self._group.limit(limits)
-        self._room = await self._ground.spawner.room(self.name, limits.tmp)
+        self._room = await self._ground.spawner.room(self.name, limits.tmp, place.uid)
         if self._furnished.unstartable is not None:
             self._go(EnvironmentEvent.START)
             self._go(EnvironmentEvent.FAULT)
@@ -183,7 +185,8 @@ class Environment(Watched):
         self._journal.init_start(phase)
         self._ground.watch.add(self)
         try:
-            spare, self._spare = self._spare, None
+            spare = None if self._place is None else self._place.spare
+            self._place = None
             await session.start(plan, self._room, self._group, self._journal.writers, spare)
             if self._aborted:
                 session.crew.kill()
@@ -481,8 +484,8 @@ class Environment(Watched):
 
     async def _leave_room(self) -> None:
         with contextlib.suppress(SandboxFailed):
-            if self._spare is not None:
-                await self._ground.spawner.drop(self._spare)
+            if self._place is not None:
+                await self._ground.reserve.drop(self._place)
             if self._room is not None:
                 await self._ground.spawner.leave(self._room)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lamella.invoke import report
+from lamella.invoke.ahead import OPT, ahead
 from lamella.invoke.callback import LIFE_SECONDS, Callback
 from lamella.invoke.java_client import JavaClient
 from lamella.invoke.ways import Ways
@@ -39,7 +40,6 @@ LEAST_CPUS = 2.0
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
 LOG_DESCRIPTOR = "6"
 """Where a runtime writes the frames of its log: the first descriptor that a box is given."""
-OPT = "/opt"
 TASK = "/var/task"
 _LANGUAGE = re.compile(r"^(python|nodejs|ruby|java)")
 RUNTIME = "/var/runtime"
@@ -53,7 +53,8 @@ class Furnished:
     bootstrap); the plan has no command then. ``worn_at`` is when, in Unix time, the
     environment has served long enough. ``extensions`` are the names of those that layers
     bring, each with the ARN of the layer version, in the order of their start. ``on_imports`` is
-    given what a runtime says it imported, where the plan asks for that.
+    given what a runtime says it imported, where the plan asks for that. ``ahead`` is the plan of a
+    box that the environment can begin in, if there can be one.
     """
 
     plan: BoxPlan
@@ -64,6 +65,7 @@ class Furnished:
     provisioned: bool = False
     extensions: Mapping[str, str] = field(default_factory=dict)
     on_imports: Callable[[bytes], None] | None = None
+    ahead: BoxPlan | None = None
 
     def box(self, name: str) -> BoxPlan:
         return replace(self.plan, name=name)
@@ -124,6 +126,8 @@ class Furnisher:
             network=self._ways.of(function),
         )
         line = report.init_start(*runtime_version(function))
+        extensions = self._extensions(function)
+        has_own = unstartable is not None or bool(extensions)
         return Furnished(
             plan=plan,
             stream=stream,
@@ -131,7 +135,8 @@ class Furnisher:
             worn_at=time.time() + LIFE_SECONDS,
             unstartable=unstartable,
             provisioned=provisioned,
-            extensions=self._extensions(function),
+            extensions=extensions,
+            ahead=None if has_own else ahead(function, plan),
         )
 
     def _bootstrap(self, function: Function, interpreter: Interpreter) -> tuple[str, str | None]:

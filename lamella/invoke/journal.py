@@ -21,6 +21,7 @@ from lamella.invoke.output import Output
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.runtime_api.telemetry import Telemetry, written
+from lamella.sandbox.box import Pipe
 
 TIMEOUT = "timeout"
 
@@ -46,6 +47,11 @@ class Journal:
         """The descriptors for the runtime's output, its frames and the extensions' output."""
         theirs = self._theirs or self._output
         return self._output.writer, self._output.frames, theirs.writer
+
+    def adopt(self, pipe: Pipe | None) -> None:
+        """The processes to come write to a pipe that is there already, if there is one."""
+        if pipe is not None:
+            self._output.adopt(pipe)
 
     def drain(self) -> None:
         """Take in what has been printed so far."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from lamella.invoke.frames import Cutter, Printed
 from lamella.logs.append import LogStream
 from lamella.model.limits import LOG_TAIL_BYTES
+from lamella.sandbox.box import Pipe
 
 READ_BYTES = 65_536
 READS = 4
@@ -51,6 +52,14 @@ class Output:
         self._tail_size = 0
         self.heard: Callable[[str], None] | None = None
         """Told of each event that the processes print."""
+        asyncio.get_running_loop().add_reader(self._reader, self.drain)
+
+    def adopt(self, pipe: Pipe) -> None:
+        """Read from another pipe, which processes write to already, before anything was printed."""
+        asyncio.get_running_loop().remove_reader(self._reader)
+        os.close(self._reader)
+        self.close_writers()
+        self._reader, self.writer, self.frames = pipe.reader, pipe.writer, pipe.frames
         asyncio.get_running_loop().add_reader(self._reader, self.drain)
 
     def drain(self) -> None:

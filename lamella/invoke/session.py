@@ -28,7 +28,7 @@ from lamella.runtime_api.extensions import MOST, About, Extensions, Reason
 from lamella.runtime_api.runtime import RuntimeGone
 from lamella.runtime_api.server import RuntimeApi
 from lamella.runtime_api.telemetry import Telemetry
-from lamella.sandbox.box import Room
+from lamella.sandbox.box import Ahead, Room
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.plan import BoxPlan
 from lamella.sandbox.scales import Scales
@@ -144,7 +144,7 @@ class Session:
         room: Room,
         group: Group,
         outputs: tuple[int, int, int],
-        spare: str | None,
+        spare: str | Ahead | None,
     ) -> None:
         """Make the box and listen. Raises SandboxFailed."""
         self._group = group

@@ -10,6 +10,10 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from lamella.errors import SandboxFailed
+from lamella.sandbox.plan import BoxPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +80,45 @@ def kill_box(descriptors: list[int]) -> None:
 def inodes(size: int) -> int:
     """How many files a room of ``size`` bytes may hold."""
     return max(1024, size // 4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """What a box prints into, by descriptors: ``writer`` is for what it prints, ``frames`` the same
+    pipe opened anew, so that a process that makes its output non-blocking loses no frame."""
+
+    reader: int
+    writer: int
+    frames: int
+
+    @classmethod
+    def opened(cls) -> Pipe:
+        """A new one. Raises OSError."""
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(writer, True)
+        try:
+            frames = os.open(f"/proc/self/fd/{writer}", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            close_all([reader, writer])
+            raise
+        return cls(reader, writer, frames)
+
+    def close(self) -> None:
+        close_all([self.reader, self.writer, self.frames])
+
+
+class BoxLost(SandboxFailed):
+    """What was to become the box has ended before anything ran in it."""
+
+
+class Ahead(Protocol):
+    """A box that was made before anybody knew what for."""
+
+    async def become(self, plan: BoxPlan, room: Room, outputs: Sequence[int]) -> Box:
+        """Make it the box of ``plan``; ``outputs`` are its output and the descriptors from 6 on.
+
+        Raises SandboxFailed, `BoxLost` if it is no more and another can be made in its place.
+        """
+
+    async def discard(self) -> None:
+        """End it: it is not needed. Raises SandboxFailed."""

@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from lamella.errors import SandboxFailed
+from lamella.sandbox.box import Ahead, Pipe
 from lamella.sandbox.cgroup import Group, Groups
 from lamella.sandbox.spawn import Spawner
 
@@ -28,10 +29,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A group for one environment, and the spare that its first box can be made of, if any."""
+    """A group for one environment, and what its first box can be made of, if anything: a box ahead,
+    which wants a room for user ``uid`` and prints into ``pipe``, or a spare."""
 
     group: Group
-    spare: str | None
+    spare: str | Ahead | None
+    uid: int | None = None
+    pipe: Pipe | None = None
 
 
 class Reserve:
@@ -74,6 +78,13 @@ class Reserve:
                     raise
                 self._ready.append(Place(group, name))
 
+    async def drop(self, place: Place) -> None:
+        """End what lies in a place that no box was made of. Raises SandboxFailed."""
+        if isinstance(place.spare, str):
+            await self._spawner.drop(place.spare)
+        elif place.spare is not None:
+            await place.spare.discard()
+
     async def leave(self, group: Group) -> None:
         """Remove a group whose processes were killed: now, or whenever the kernel lets go of it.
 
@@ -106,5 +117,4 @@ class Reserve:
         while self._ready:
             place = self._ready.popleft()
             with contextlib.suppress(SandboxFailed):
-                if place.spare is not None:
-                    await self._spawner.drop(place.spare)
+                await self.drop(place)

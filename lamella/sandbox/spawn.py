@@ -24,7 +24,7 @@ from typing import Any
 from lamella.errors import SandboxFailed
 from lamella.sandbox import network, seccomp, uplink
 from lamella.sandbox import plan as plans
-from lamella.sandbox.box import Box, Room, close_all, inodes, kill_box
+from lamella.sandbox.box import Ahead, Box, BoxLost, Room, close_all, inodes, kill_box
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.child import MESSAGE_BYTES
 from lamella.sandbox.network import Network
@@ -45,10 +45,6 @@ UIDS = 65_536
 
 BASES = ("/mnt", "/media", "/srv", "/run", "/opt")
 """Where the keeper may mount its own file system: the first that covers nothing it needs."""
-
-
-class BoxLost(SandboxFailed):
-    """What was to become the box has ended before anything ran in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +139,10 @@ class Spawner:
         parents = self._bubblewrap.parents
         return parents[2] if "site-packages" in self._bubblewrap.parts else parents[0]
 
-    async def room(self, name: str, size: int) -> Room:
-        """A new ``/tmp`` of ``size`` bytes, owned by the user that its boxes will run as."""
-        uid = None
-        if self._unique_uids:
+    async def room(self, name: str, size: int, uid: int | None = None) -> Room:
+        """A new ``/tmp`` of ``size`` bytes, owned by the user that its boxes will run as: ``uid``,
+        or one of its own."""
+        if uid is None and self._unique_uids:
             uid = self._first_uid + self._uids % UIDS
             self._uids += 1
         answer, _ = await self._ask(
@@ -184,16 +180,20 @@ class Spawner:
         group: Group,
         output: int,
         *,
-        spare: str | None = None,
+        spare: str | Ahead | None = None,
         given: Sequence[int] = (),
     ) -> Box:
         """Start ``plan``'s process; ``output`` becomes its standard output and error.
 
-        ``spare`` names a spare of the same group to make the box of. The descriptors ``given``
-        are its 6, 7, 8 and 9.
+        ``spare`` is what to make the box of, in the same group: a box ahead, or the name of a
+        spare. The descriptors ``given`` are its 6, 7, 8 and 9.
 
         Raises SandboxFailed if the box cannot be made.
         """
+        if spare is not None and not isinstance(spare, str):
+            with contextlib.suppress(BoxLost):
+                return await spare.become(plan, room, (output, *given))
+            spare = None
         sources = [*sum(plan.overlays.values(), ()), *plan.binds.values(), *plan.writable.values()]
         for path in sources:
             await self._locate(path)
@@ -247,15 +247,15 @@ class Spawner:
             self._boxes[plan.name] = box
         return box
 
-    async def attach(self, name: str, mounts: Sequence[Mount]) -> None:
+    async def attach(self, name: str, mounts: Sequence[Mount], room: Room | None = None) -> None:
         """Mount into box ``name``, whose command runs; each target is there, and no link leads
-        to it. What has been mounted is seen at once.
+        to it. ``room`` becomes its ``/tmp``. What has been mounted is seen at once.
 
         Raises SandboxFailed; some may be mounted then, and the box is good for nothing.
         """
         for path in chain.from_iterable(each.sources for each in mounts):
             await self._locate(path)
-        asked = [
+        asked: list[dict[str, Any]] = [
             {
                 "target": each.target,
                 "sources": [self._known(source) for source in each.sources],
@@ -263,6 +263,8 @@ class Spawner:
             }
             for each in mounts
         ]
+        if room is not None:
+            asked.append({"target": "/tmp", "sources": [room.path], "writable": True})
         await self._ask({"do": "attach", "name": name, "mounts": asked})
 
     async def _connect(self, box: Box, way: Network, room: Room, inside: Namespaces) -> None:

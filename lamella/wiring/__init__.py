@@ -64,9 +64,9 @@ from lamella.invoke.java_client import JavaClient
 from lamella.invoke.learned import Learned
 from lamella.invoke.memory import MemoryWatch
 from lamella.invoke.pool import Pool
-from lamella.invoke.pressure import MemoryGuard
 from lamella.invoke.provision import Provisioner
 from lamella.invoke.queue import Queue
+from lamella.invoke.ready import ReadyBoxes
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
@@ -99,10 +99,10 @@ from lamella.wiring.host import (
     files_for_environments,
     give_memory_back,
     instance,
-    seen,
     uplinks,
 )
 from lamella.wiring.own_log import set_up_logging
+from lamella.wiring.ready import guarded, ready_boxes
 from lamella.wiring.runtimes import interpreters
 
 THREADS = 32
@@ -200,7 +200,8 @@ class Server:
         learned = Learned(records)
         stack.push_async_callback(learned.close)
         await asyncio.to_thread(learned.load)
-        ground = Ground(spawner, reserve, watch, frost, collecting, failing, doors.open)
+        ready = await ready_boxes(settings, groups, spawner, reserve, stack)
+        ground = Ground(spawner, reserve, ready, watch, frost, collecting, failing, doors.open)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:
             furnished = await asyncio.to_thread(
@@ -224,9 +225,7 @@ class Server:
         )
         pool.start()
         stack.push_async_callback(pool.close)
-        guard = MemoryGuard(pool, partial(seen, groups))
-        guard.start()
-        stack.push_async_callback(guard.close)
+        guarded(groups, pool, ready, stack)
 
         def readdressed(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(known_urls.forget, account, region, name)
@@ -344,7 +343,7 @@ class Server:
         lost = asyncio.Event()
         spawner.on_lost = lost.set
         app = application(
-            settings, services, auth, blobs, signed, environments=(pool, reserve, failing)
+            settings, services, auth, blobs, signed, environments=(pool, reserve, ready, failing)
         )
         doors.lead_to(app.asked_by(of_boxes(auth, records, sessions, mandates)))
         return app, abort, lost
@@ -406,15 +405,15 @@ def application(
     blobs: DiskBlobs,
     signed: links.Links,
     *,
-    environments: tuple[Pool, Reserve, Failing],
+    environments: tuple[Pool, Reserve, ReadyBoxes, Failing],
 ) -> App:
     contract = Contract.of_lambda()
     collectors = CollectorRegistry()
     metrics = RequestMetrics(collectors)
     AdmissionMetrics(collectors, services.dispatcher.admission)
-    pool, reserve, failing = environments
+    pool, reserve, ready, failing = environments
     FailureMetrics(collectors, failing)
-    EnvironmentMetrics(collectors, pool, stuck=lambda: len(reserve.stuck))
+    EnvironmentMetrics(collectors, pool, ready, stuck=lambda: len(reserve.stuck))
     events = EventMetrics(collectors, services.workshop.records.backlog)
     return App(
         contract=contract,

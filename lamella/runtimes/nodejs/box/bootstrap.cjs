@@ -9,12 +9,12 @@ const errors = require('./errors.cjs');
 const logs = require('./logs.cjs');
 const streaming = require('./streaming.cjs');
 const { load } = require('./load.cjs');
+const { whenKnown } = require('./waiting.cjs');
 
 const { env } = process;
-// From Node.js 24 on there are neither callbacks nor what belongs to them.
-const WITHOUT_CALLBACKS = Number(/\d+/.exec(env.AWS_EXECUTION_ENV || '0')) >= 24;
 const client = new RuntimeClient(env.AWS_LAMBDA_RUNTIME_API);
 
+let withoutCallbacks = false;
 let handler;
 let whenEmpty = () => {};
 let openStream;
@@ -114,7 +114,7 @@ function answers(id) {
 
 /** `members` first, getters and all, as AWS's context has them. */
 function contextOf(members, headers) {
-  return WITHOUT_CALLBACKS ? describe(headers) : Object.assign(members, describe(headers));
+  return withoutCallbacks ? describe(headers) : Object.assign(members, describe(headers));
 }
 
 function invoke(id, headers, body) {
@@ -123,7 +123,7 @@ function invoke(id, headers, body) {
   try {
     const result = handler(JSON.parse(body.toString()), contextOf(members, headers), callback);
     if (isPromise(result)) result.then(members.succeed, failed);
-    else if (WITHOUT_CALLBACKS) attempt(result);
+    else if (withoutCallbacks) attempt(result);
   } catch (error) {
     failed(error);
   }
@@ -185,6 +185,8 @@ function refuseCallback() {
 }
 
 async function main() {
+  // From Node.js 24 on there are neither callbacks nor what belongs to them.
+  withoutCallbacks = Number(/\d+/.exec(env.AWS_EXECUTION_ENV || '0')) >= 24;
   logs.patchConsole();
   streaming.install();
   process.on('uncaughtException', (error) => fatal('Uncaught Exception', error, 129));
@@ -193,7 +195,7 @@ async function main() {
   process.on('beforeExit', () => whenEmpty());
   try {
     handler = await load(env.LAMBDA_TASK_ROOT || '/var/task', env._HANDLER);
-    if (WITHOUT_CALLBACKS) refuseCallback();
+    if (withoutCallbacks) refuseCallback();
   } catch (error) {
     fatal('Uncaught Exception', error, 129);
     return;
@@ -201,4 +203,4 @@ async function main() {
   client.next(onInvocation);
 }
 
-main();
+whenKnown(client, main);

@@ -83,6 +83,11 @@ class RuntimeClient {
     return this.expected.length > 0;
   }
 
+  /** Call `then` once the server can be spoken to. */
+  whenConnected(then) {
+    this.socket.once('connect', then);
+  }
+
   /** Ask for the first invocation. */
   next(onInvocation) {
     this.send(this.question, [onInvocation]);

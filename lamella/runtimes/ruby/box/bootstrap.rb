@@ -8,11 +8,13 @@ bundled = File.join(RbConfig::CONFIG['rubylibprefix'], 'gems', RbConfig::CONFIG[
 Gem.use_paths(Gem.dir, [*Gem.path, bundled]) if defined?(Gem) && File.directory?(bundled)
 
 require 'json'
+require 'logger'
 require_relative 'client'
 require_relative 'context'
 require_relative 'errors'
 require_relative 'handler'
 require_relative 'logs'
+require_relative 'waiting'
 
 module Lamella
   # The life of one runtime process. Exit statuses are those of AWS's own client.
@@ -68,5 +70,6 @@ end
 trap('TERM') { exit(0) }
 $stdout.sync = true
 $stderr.sync = true
+Lamella::Waiting.become_function if Lamella::Waiting.told?
 Lamella::Logs.install
 Lamella::Runner.new(ENV).run

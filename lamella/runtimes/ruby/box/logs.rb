@@ -3,6 +3,7 @@
 # The logger in AWS's formats, and how failures are told.
 
 require 'json'
+require 'logger'
 require 'stringio'
 
 module Lamella
@@ -42,7 +43,6 @@ module Lamella
       # Loggers to the standard output or error take AWS's format, and `puts` is one record.
       def install
         @frames = opened(ENV.delete('_LAMBDA_TELEMETRY_LOG_FD').to_s)
-        require 'logger'
         ::Logger.prepend(Patch)
         redefine_puts if @frames
       end
