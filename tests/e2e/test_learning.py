@@ -31,6 +31,28 @@ def handler(event, context):
 """
 
 
+PRELOADS = '''
+import json, os, subprocess, sys
+
+SCRIPT = """
+import json, logging, os, sys
+sys.path[:] = ["/var/runtime", *sys.path]
+import preload
+sys.path.insert(0, "/opt/python")
+sys.path.insert(0, "/var/task")
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+print(json.dumps(preload.preload(["below", "shared", "boto3", "bad"])))
+"""
+
+
+def handler(event, context):
+    environment = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH")}
+    command = [sys.executable, "-S", "-c", SCRIPT]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+'''
+
+
 def lessons(server: Server) -> Mapping[str, Document]:
     """What a server that has ended knows, by runtime."""
     records = open_records(server.data / RECORDS)
@@ -83,3 +105,15 @@ def test_a_function_that_fails_to_load_teaches_nothing(tmp_path: Path) -> None:
         invoked = cloud.invoke(cloud.function("import colorsys\nraise ValueError"))
         assert invoked.error == "Unhandled"
     assert lessons(server) == {}
+
+
+def test_modules_are_tried_and_imported_in_a_box(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", environ=PLAIN) as server:
+        cloud = Cloud(server.endpoint)
+        bad = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()"
+        files = {"python/shared.py": "import below", "python/below.py": "", "python/bad.py": bad}
+        layer = cloud.layer(zipped(files))
+        report = cloud.result(cloud.function(PRELOADS, layers=[layer], MemorySize=512))
+    assert report["imported"] == ["below", "shared", "boto3"]
+    assert report["refused"] == {"bad": "leaves a thread behind"}
+    assert report["fault"] is None

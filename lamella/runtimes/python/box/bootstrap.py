@@ -66,9 +66,15 @@ def asked_to_learn():
 
 def tell_of_imports(client):
     """Have what the handler's module imported told before the first `next`."""
+    path, theirs = sys.path[:], sys.modules.pop("imports", None)
+    # A function, or a layer, may have a module of that name.
+    sys.path[:] = [RUNTIME]
     import imports
 
+    sys.path[:] = path
     del sys.modules["imports"]
+    if theirs is not None:
+        sys.modules["imports"] = theirs
     wait, endpoint = client.wait_next_invocation, os.environ["AWS_LAMBDA_RUNTIME_API"]
 
     def tell_and_wait():
