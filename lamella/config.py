@@ -117,11 +117,6 @@ def _count(text: str) -> int:
     return int(text)
 
 
-class Preload(StrEnum):
-    ON = "on"
-    OFF = "off"
-
-
 @dataclass(frozen=True, slots=True)
 class Memory:
     """An amount of memory: ``bytes``, or where that is None a ``percent`` of a machine's."""
@@ -150,11 +145,10 @@ def _memory(text: str) -> Memory:
     )
 
 
-def _preload(text: str) -> Preload:
-    try:
-        return Preload(text.lower())
-    except ValueError:
-        raise ValueError("must be on or off") from None
+def _on_or_off(text: str) -> bool:
+    if text.lower() not in {"on", "off"}:
+        raise ValueError("must be on or off")
+    return text.lower() == "on"
 
 
 def _seconds(text: str) -> float:
@@ -367,11 +361,13 @@ class Settings:
         metavar="SIZE",
         shown="`75%`",
     )
-    preload: Preload = _setting(
-        "Whether environments begin in boxes and processes that were made ahead of them: on or off.",
-        _preload,
-        Preload.ON,
-        metavar="WHEN",
+    preload: bool = _setting(
+        "Whether boxes and processes are made ahead of the functions that will need them, with what"
+        " those import (on), or every environment begins from nothing (off).",
+        _on_or_off,
+        True,
+        metavar="on|off",
+        shown="`on`",
     )
     warm_memory: Memory = _setting(
         "How much memory what is made ahead may hold together: an amount (2G) or a share of the"

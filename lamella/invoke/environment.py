@@ -23,8 +23,8 @@ from lamella.invoke.furnish import Furnished
 from lamella.invoke.happenings import Done
 from lamella.invoke.journal import TIMEOUT, Journal
 from lamella.invoke.memory import INTERVAL_SECONDS, MemoryWatch, Watched
-from lamella.invoke.ready import ReadyBoxes
 from lamella.invoke.session import END_SECONDS, OpenDoor, Session
+from lamella.invoke.zygote import Zygotes
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply, Sink
@@ -34,7 +34,7 @@ from lamella.runtime_api.extensions import Reason
 from lamella.runtime_api.runtime import TRUNCATED
 from lamella.sandbox import usage
 from lamella.sandbox.box import Room
-from lamella.sandbox.cgroup import Group, Memory
+from lamella.sandbox.cgroup import NOTHING, Group
 from lamella.sandbox.reserve import Place, Reserve
 from lamella.sandbox.spawn import Spawner
 
@@ -57,7 +57,7 @@ class Ground:
 
     spawner: Spawner
     reserve: Reserve
-    ready: ReadyBoxes
+    zygotes: Zygotes
     watch: MemoryWatch
     frost: Frost
     holding: Holding
@@ -125,13 +125,13 @@ class Environment(Watched):
         ground.holding.hold(self._held)
         self._room: Room | None = None
         self._group: Group | None = None
+        self._base = NOTHING
         self._place: Place | None = None
         self._session: Session | None = None
         self._ending: asyncio.Task[None] | None = None
         self._boxes = 0
         self._init_duration: float | None = None
-        self._timed_out = False
-        self._aborted = False
+        self._timed_out = self._aborted = False
         self._answer: asyncio.Future[Reply] | None = None
         self._request_id = ""
         self._unfinished: Unfinished | None = None
@@ -143,9 +143,9 @@ class Environment(Watched):
         A runtime that does not get ready is left to the invocation that comes.
         Raises SandboxFailed.
         """
-        self._place = place = self._ground.ready.take(self._furnished)
+        self._place = place = await self._ground.zygotes.place(self.function, self._furnished)
         self._journal.adopt(place.pipe)
-        self._group, limits = place.group, self._furnished.plan.limits
+        self._group, self._base, limits = place.group, place.base, self._furnished.plan.limits
         self._group.limit(limits)
         self._room = await self._ground.spawner.room(self.name, limits.tmp, place.uid)
         if self._furnished.unstartable is not None:
@@ -185,8 +185,8 @@ class Environment(Watched):
         self._journal.init_start(phase)
         self._ground.watch.add(self)
         try:
-            spare = None if self._place is None else self._place.spare
-            self._place = None
+            place, self._place = self._place, None
+            spare = place.spare if place else None
             await session.start(plan, self._room, self._group, self._journal.writers, spare)
             if self._aborted:
                 session.crew.kill()
@@ -416,12 +416,12 @@ class Environment(Watched):
 
     def memory_charged(self) -> int:
         scales = self._session and self._session.scales
-        return scales.charged() if scales else 0
+        return scales.charged() + self._base.held if scales else 0
 
     def memory_now(self) -> tuple[int, int]:
         scales = self._session and self._session.scales
-        memory = scales.now() if scales else Memory(0, 0)
-        return memory.held, memory.resident
+        memory = scales.now() if scales else NOTHING
+        return memory.held + self._base.held, memory.resident + self._base.resident
 
     def out_of_memory(self) -> None:
         self._ground.watch.discard(self)
@@ -484,8 +484,7 @@ class Environment(Watched):
 
     async def _leave_room(self) -> None:
         with contextlib.suppress(SandboxFailed):
-            if self._place is not None:
-                await self._ground.reserve.drop(self._place)
+            await self._ground.reserve.drop(self._place)
             if self._room is not None:
                 await self._ground.spawner.leave(self._room)
 

@@ -28,6 +28,7 @@ from lamella.model.function import Function
 from lamella.model.limits import MEMORY_MB_PER_VCPU, OPEN_FILES, PROCESSES
 from lamella.runtimes import crew, provided, start
 from lamella.runtimes.catalog import Catalog
+from lamella.runtimes.forking import Plain, plain, top_names
 from lamella.runtimes.interpreter import Family, Interpreter
 from lamella.runtimes.python.tree import runtime_tree, tree_key
 from lamella.sandbox.plan import BoxPlan, Limits
@@ -43,6 +44,11 @@ LOG_DESCRIPTOR = "6"
 TASK = "/var/task"
 _LANGUAGE = re.compile(r"^(python|nodejs|ruby|java)")
 RUNTIME = "/var/runtime"
+ZYGOTE_BYTES = 1_024 * MEBIBYTE
+FORKS = 16_384
+"""Processes and threads of a zygote and all of its forks."""
+OUTLIVED = '"$0" "$@"; exec 6>&- 7>&- 8>&-; exec sleep 2147483647'
+"""A box lasts as long as its first command: a zygote's is a shell, so that forks outlive it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,8 @@ class Furnished:
     worn_at: float
     unstartable: str | None = None
     provisioned: bool = False
+    plain: Plain | None = None
+    names: frozenset[str] = frozenset()
     extensions: Mapping[str, str] = field(default_factory=dict)
     on_imports: Callable[[bytes], None] | None = None
     ahead: BoxPlan | None = None
@@ -128,6 +136,7 @@ class Furnisher:
         line = report.init_start(*runtime_version(function))
         extensions = self._extensions(function)
         has_own = unstartable is not None or bool(extensions)
+        why = self._plain(function, interpreter, plan, extensions)
         return Furnished(
             plan=plan,
             stream=stream,
@@ -135,8 +144,51 @@ class Furnisher:
             worn_at=time.time() + LIFE_SECONDS,
             unstartable=unstartable,
             provisioned=provisioned,
+            plain=why,
+            names=frozenset() if why else top_names(self._trees.ensure(function.code.digest)),
             extensions=extensions,
             ahead=None if has_own else ahead(function, plan),
+        )
+
+    def _plain(
+        self,
+        function: Function,
+        interpreter: Interpreter,
+        plan: BoxPlan,
+        extensions: Mapping[str, str],
+    ) -> Plain | None:
+        """Why an environment is not to be a fork of a zygote; None if it may be."""
+        why = plain(function, interpreter)
+        if why is None and extensions:
+            return Plain.EXTENSIONS
+        if why is None and plan.network is not None:
+            return Plain.NETWORK
+        if why is None and self._ways.declines_forks(function):
+            return Plain.TAG
+        return why
+
+    def interpreter_of(self, function: Function) -> str:
+        """What tells apart the interpreters that functions run on: runtime and version."""
+        interpreter = self._catalog.find(function.runtime or "")
+        return f"{interpreter.runtime} {interpreter.version}"
+
+    def furnish_nest(self, function: Function, name: str) -> BoxPlan:
+        """The plan of a zygote for functions of the runtime and the layers of ``function``, of
+        which it shows nothing."""
+        interpreter = self._catalog.find(function.runtime or "")
+        launch = start.launch(function, interpreter, runtime=None)
+        return BoxPlan(
+            name=name,
+            argv=("/bin/sh", "-c", OUTLIVED, *start.zygote_command(interpreter)),
+            environment={
+                **start.shared_variables(function, interpreter),
+                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{RUNTIME_API_PORT}",
+            },
+            limits=Limits(memory=ZYGOTE_BYTES, tmp=ZYGOTE_BYTES, weight=0.25, processes=FORKS),
+            overlays={**self._overlays(function, interpreter), TASK: ()},
+            binds={target: source for source, target in launch.binds},
+            symlinks={path: target for target, path in launch.symlinks},
+            hides=launch.hides,
         )
 
     def _bootstrap(self, function: Function, interpreter: Interpreter) -> tuple[str, str | None]:

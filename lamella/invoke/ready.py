@@ -153,7 +153,7 @@ class ReadyBoxes:
         idle_seconds: float,
     ) -> None:
         self._spawner = spawner
-        self._reserve = reserve
+        self.reserve = reserve
         self._most = most
         self._memory = memory
         self._idle_seconds = idle_seconds
@@ -190,7 +190,7 @@ class ReadyBoxes:
         """A place for an environment that starts. Raises OSError if no group can be made."""
         plan = furnished.ahead
         if plan is None or self._memory <= 0 or self._closing:
-            return self._reserve.take()
+            return self.reserve.take()
         stock = self._stocks.setdefault(kind(plan), Stock(plan))
         stock.used_at = time.monotonic()
         asyncio.get_running_loop().call_later(REST_SECONDS, self._fill)
@@ -201,7 +201,7 @@ class ReadyBoxes:
                 return Place(ready.group, ready, ready.uid, ready.pipe)
             self._spawn(self._clear(ready))
         stock.wanted = min(MOST_OF_A_KIND, stock.wanted + 1)
-        return self._reserve.take()
+        return self.reserve.take()
 
     def _fill(self) -> None:
         """Make what is missing, most lately used first; it goes for what was used longest ago."""
@@ -242,10 +242,10 @@ class ReadyBoxes:
     async def _made(self, plan: BoxPlan) -> Ready:
         """A box that waits. Raises SandboxFailed, OSError, TimeoutError."""
         name = f"r{next(self._numbers)}"
-        place = self._reserve.take()
+        place = self.reserve.take()
         box: Box | None = None
         async with contextlib.AsyncExitStack() as failing, contextlib.AsyncExitStack() as given:
-            failing.push_async_callback(self._reserve.leave, place.group)
+            failing.push_async_callback(self.reserve.leave, place.group)
             place.group.limit(plan.limits)
             room = await self._spawner.room(name, ROOM_BYTES)
             given.push_async_callback(self._spawner.leave, room)
@@ -279,7 +279,7 @@ class ReadyBoxes:
         """End a box that nobody has taken, and give back everything of it."""
         await ready.discard()
         ready.pipe.close()
-        await self._reserve.leave(ready.group)
+        await self.reserve.leave(ready.group)
 
     async def _bound(self) -> None:
         """Give up boxes used longest ago while all hold more than they may."""

@@ -7,6 +7,8 @@ from ipaddress import IPv4Network
 
 from lamella.functions.network import NONE, TAG
 from lamella.model.function import Function
+from lamella.runtimes.forking import OFF
+from lamella.runtimes.forking import TAG as FORKS
 from lamella.sandbox.network import Network
 
 TAGGED = "tagged"
@@ -28,6 +30,10 @@ class Ways:
         self._policy = policy
         self._network = Network(allow)
         self._tags = tags
+
+    def declines_forks(self, function: Function) -> bool:
+        """Whether a function's tag says that it is to begin plainly."""
+        return self._tags(function.account, function.region, function.name).get(FORKS) == OFF
 
     def of(self, function: Function) -> Network | None:
         """The network of a function's environments that start now; None for loopback alone."""

@@ -23,6 +23,7 @@ from lamella.runtimes.ruby.find import api_version
 TASK = "/var/task"
 RUNTIME = "/var/runtime"
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+ZYGOTE = "--zygote"
 
 _COMMON = {
     "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
@@ -33,6 +34,13 @@ _COMMON = {
 }
 
 
+_SHARED = (
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+)
 _BOXES = {Family.NODEJS: nodejs.BOX, Family.RUBY: ruby.BOX}
 _FIRST = {
     Family.PYTHON: "bootstrap.py",
@@ -95,6 +103,13 @@ def _argv(function: Function, interpreter: Interpreter, bootstrap: str) -> tuple
     return ("/bin/sh", "-c", 'exec "$0" "$@"', wrapper, *command)
 
 
+def zygote_command(interpreter: Interpreter) -> tuple[str, ...]:
+    """The command of a process that is to be forked for functions."""
+    assert interpreter.binary is not None
+    first = f"{RUNTIME}/{_FIRST[interpreter.family]}"
+    return (interpreter.binary, *interpreter.options, first, ZYGOTE)
+
+
 def _program(function: Function, interpreter: Interpreter) -> tuple[str, ...]:
     if interpreter.family is Family.JAVA:
         user = function.environment or {}
@@ -109,6 +124,16 @@ def variables(function: Function, interpreter: Interpreter) -> dict[str, str]:
         **_language(interpreter),
         **(function.environment or {}),
         **_reserved(function, interpreter),
+    }
+
+
+def shared_variables(function: Function, interpreter: Interpreter) -> dict[str, str]:
+    """Those of them that are the same for every function of this runtime in its region."""
+    own = _reserved(function, interpreter)
+    return {
+        **_COMMON,
+        **_language(interpreter),
+        **{name: own[name] for name in _SHARED if name in own},
     }
 
 

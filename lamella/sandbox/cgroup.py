@@ -115,6 +115,9 @@ class Memory:
     resident: int
 
 
+NOTHING = Memory(0, 0)
+
+
 class Group:
     """The control group of one environment; empty of controllers where the host has none."""
 

@@ -35,6 +35,7 @@ from typing import Any, NoReturn
 from lamella.sandbox import attach, netlink, signals, syscalls
 from lamella.sandbox.child import MESSAGE_BYTES, enter, wait_as_spare
 from lamella.sandbox.etc import furnish
+from lamella.sandbox.nests import Nests
 from lamella.sandbox.rooms import Rooms
 
 IP_FREEBIND = 15
@@ -78,12 +79,13 @@ class Keeper:
         self._boxes: dict[int, str] = {}
         self._first: dict[str, int] = {}
         self._spares: dict[str, Spare] = {}
-        self._filter = b""
+        self._filters: Mapping[bool, bytes] = {}
         self._making: dict[int, Making] = {}
         self._gates: dict[str, int] = {}
         self._outbox = signals.Outbox()
         rooms = Rooms(base)
         self._poll = select.poll()
+        self._nests = Nests(self._poll, self._reply, self._first.__setitem__, self._gone)
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._requests: Mapping[str, Callable[[Any, list[int]], Answer | None]] = {
             "filter": self._set_filter,
@@ -98,6 +100,10 @@ class Keeper:
             "connect": self._connect,
             "reach": self._reach,
             "signal": self._signal,
+            "lay": self._nests.lay,
+            "hatch": self._hatch,
+            "discard": self._nests.discard,
+            "retire": self._nests.retire,
         }
 
     def run(self) -> None:
@@ -118,6 +124,7 @@ class Keeper:
             for making in [each for each in self._making.values() if each.until < time.monotonic()]:
                 self._conclude(making)
             self._outbox.end_late()
+            self._nests.hear(ready)
             if wake in ready:
                 self._reap()
             if self._channel.fileno() in ready and not self._answer():
@@ -126,7 +133,7 @@ class Keeper:
     def _patience(self) -> int | None:
         """Milliseconds until a box that is being made, or a signal, has taken too long."""
         first = min((making.until for making in self._making.values()), default=math.inf)
-        first = min(first, self._outbox.until)
+        first = min(first, self._outbox.until, self._nests.until)
         if first == math.inf:
             return None
         return max(0, int((first - time.monotonic()) * 1000) + 1)
@@ -141,6 +148,8 @@ class Keeper:
             os.set_inheritable(descriptor, False)
         try:
             answer = self._requests[request["do"]](request, descriptors)
+        except BrokenPipeError as error:
+            answer = {"error": str(error), "again": True}, []
         except OSError as error:
             answer = {"error": str(error)}, []
         finally:
@@ -160,8 +169,10 @@ class Keeper:
                 os.close(descriptor)
 
     def _set_filter(self, request: Any, _: list[int]) -> Answer:
-        """The system-call filter that every box from now on gets."""
-        self._filter = bytes.fromhex(request["program"])
+        """The system-call filters that boxes get from now on: those of nests, and all others."""
+        programs = {False: request["program"], True: request["nesting"]}
+        self._filters = {nesting: bytes.fromhex(each) for nesting, each in programs.items()}
+        self._nests.program = self._filters[False]
         return {}, []
 
     def _expose(self, request: Any, _: list[int]) -> Answer:
@@ -207,7 +218,11 @@ class Keeper:
         info, info_in = os.pipe2(os.O_CLOEXEC)
         gate_out, gate = os.pipe2(os.O_CLOEXEC)
         try:
-            pid = self._fork(request, descriptors, info_in, gate_out)
+            with contextlib.ExitStack() as held:
+                if request["nest"]:
+                    control = held.enter_context(self._nests.build(request["name"]))
+                    descriptors = [*descriptors, control.fileno()]
+                pid = self._fork(request, descriptors, info_in, gate_out)
         except OSError:
             os.close(info)
             os.close(gate)
@@ -261,12 +276,14 @@ class Keeper:
                 given.append(self._listen_inside(first, port))
             self._boxes[making.child] = request["name"]
             self._first[request["name"]] = first
+            self._nests.settle(request["name"], first)
             if request["connected"]:
                 self._keep_waiting(making, first, given)
             else:
                 os.write(making.gate, b"\n")
             return {}, given
         except OSError:
+            self._nests.abandon(request["name"])
             # Closing the gate would let the box begin with nobody to watch it.
             for pid in begun:
                 with contextlib.suppress(ProcessLookupError):
@@ -277,16 +294,17 @@ class Keeper:
 
     def _fork(self, request: Any, outputs: list[int], info: int, gate: int) -> int:
         """The process that becomes the box: a spare if the request names one, else a new one."""
+        program = self._filters[request["nest"]]
         spare = self._spares.pop(request["spare"], None)
         if spare is not None:
-            data = json.dumps({**request, "program": self._filter.hex()}).encode()
+            data = json.dumps({**request, "program": program.hex()}).encode()
             # A spare that has ended is no loss: a new process is forked below.
             with spare.channel, contextlib.suppress(OSError):
                 socket.send_fds(spare.channel, [data], [info, gate, *outputs])
                 return spare.pid
         pid = os.fork()
         if pid == 0:
-            enter(request, self._filter, info, gate, outputs)
+            enter(request, program, info, gate, outputs)
         return pid
 
     def _keep_waiting(self, making: Making, first: int, given: list[int]) -> None:
@@ -302,6 +320,9 @@ class Keeper:
             raise OSError(errno.ESRCH, "the box has ended")
         attach.furnish(first, request["mounts"])
         return {}, []
+
+    def _hatch(self, request: Any, descriptors: list[int]) -> Answer:
+        return self._nests.hatch(request, descriptors, self._listen_inside)
 
     def _connect(self, request: Any, _: list[int]) -> Answer:
         """Set what a box that waits may reach by its new interface, and let it begin."""
@@ -371,6 +392,7 @@ class Keeper:
         """Kill what a bubblewrap has left that ended before it had told its box to end with it."""
         known = {*self._boxes, *(each.pid for each in self._spares.values())}
         known |= {each.child for each in self._making.values()} | self._outbox.children
+        known |= self._nests.children
         with contextlib.suppress(OSError):
             for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
                 if int(child) not in known:
@@ -384,19 +406,23 @@ class Keeper:
                 return
             if pid == 0:
                 return
-            if self._outbox.ended(pid, status):
+            if self._outbox.ended(pid, status) or self._nests.joined(pid, status):
                 continue
             for making in [each for each in self._making.values() if each.child == pid]:
                 self._conclude(making, ended=True)
             self._end_orphans()
             name = self._boxes.pop(pid, None)
             if name is not None:
-                del self._first[name]
-                self._close_gate(name)
-                self._outbox.forget(name)
-                code = os.waitstatus_to_exitcode(status)
-                message = json.dumps({"exited": name, "status": code}).encode()
-                self._channel.send(message)
+                self._nests.abandon(name)
+                self._gone(name, os.waitstatus_to_exitcode(status))
+
+    def _gone(self, name: str, code: int) -> None:
+        """A box has ended: the server is told."""
+        del self._first[name]
+        self._close_gate(name)
+        self._outbox.forget(name)
+        message = json.dumps({"exited": name, "status": code}).encode()
+        self._channel.send(message)
 
 
 def isolate() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from lamella.errors import SandboxFailed
 from lamella.sandbox.box import Ahead, Pipe
-from lamella.sandbox.cgroup import Group, Groups
+from lamella.sandbox.cgroup import NOTHING, Group, Groups, Memory
 from lamella.sandbox.spawn import Spawner
 
 READY = 4
@@ -30,12 +30,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Place:
     """A group for one environment, and what its first box can be made of, if anything: a box ahead,
-    which wants a room for user ``uid`` and prints into ``pipe``, or a spare."""
+    which wants a room for user ``uid``, prints into ``pipe``, if it has one, and shares the memory
+    ``base`` with others; or a spare."""
 
     group: Group
     spare: str | Ahead | None
     uid: int | None = None
     pipe: Pipe | None = None
+    base: Memory = NOTHING
 
 
 class Reserve:
@@ -54,7 +56,7 @@ class Reserve:
 
     def take(self) -> Place:
         """A place of one's own. Raises OSError if no group can be made."""
-        place = self._ready.popleft() if self._ready else Place(self._make(), None)
+        place = self._ready.popleft() if self._ready else Place(self.make(), None)
         self.fill()
         return place
 
@@ -63,14 +65,15 @@ class Reserve:
         if self._filling is None or self._filling.done():
             self._filling = asyncio.get_running_loop().create_task(self._fill())
 
-    def _make(self) -> Group:
+    def make(self) -> Group:
+        """A group with nothing in it. Raises OSError."""
         return self._groups.make(f"g{next(self._numbers)}")
 
     async def _fill(self) -> None:
         with contextlib.suppress(SandboxFailed, OSError):
             while len(self._ready) < self._count:
                 name = f"s{next(self._numbers)}"
-                group = self._make()
+                group = self.make()
                 try:
                     await self._spawner.spare(name, group)
                 except SandboxFailed:
@@ -78,11 +81,13 @@ class Reserve:
                     raise
                 self._ready.append(Place(group, name))
 
-    async def drop(self, place: Place) -> None:
+    async def drop(self, place: Place | None) -> None:
         """End what lies in a place that no box was made of. Raises SandboxFailed."""
+        if place is None or place.spare is None:
+            return
         if isinstance(place.spare, str):
             await self._spawner.drop(place.spare)
-        elif place.spare is not None:
+        else:
             await place.spare.discard()
 
     async def leave(self, group: Group) -> None:

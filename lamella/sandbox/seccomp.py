@@ -12,7 +12,7 @@ import errno
 import platform
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
 _EQUAL, _GREATER, _SET = 0x15, 0x25, 0x45
@@ -37,6 +37,7 @@ class Architecture:
     socket: int
     ioctl: int
     newest: int
+    nesting: tuple[int, ...]
     refused: tuple[int, ...]
     foreign_bit: int | None = None
 
@@ -67,6 +68,7 @@ ARCHITECTURES = {
         socket=41,
         ioctl=16,
         newest=462,
+        nesting=(165, 272),  # mount, unshare
         foreign_bit=0x4000_0000,
         refused=(
             101,  # ptrace
@@ -131,6 +133,7 @@ ARCHITECTURES = {
         socket=198,
         ioctl=29,
         newest=462,
+        nesting=(40, 97),  # mount, unshare
         refused=(
             39,  # umount2
             40,  # mount
@@ -183,12 +186,17 @@ ARCHITECTURES = {
 _RESTORE_NUMBER = (_LOAD, 0, 0, _NUMBER)
 
 
-def program(machine: str | None = None) -> bytes:
+def program(machine: str | None = None, *, nesting: bool = False) -> bytes:
     """The filter for ``machine`` (default: this one), as an array of ``struct sock_filter``.
 
-    Raises KeyError for an architecture that has no table.
+    With ``nesting`` it lets a process make namespaces of its own, below the box's, and mount what
+    those allow: what a fork needs that is to be a box itself. Raises KeyError for an architecture
+    that has no table.
     """
     arch = ARCHITECTURES[machine or platform.machine()]
+    if nesting:
+        refused = tuple(each for each in arch.refused if each not in arch.nesting)
+        arch = replace(arch, refused=refused)
     return b"".join(struct.pack("=HBBI", *each) for each in _instructions(arch))
 
 

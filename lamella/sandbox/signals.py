@@ -71,7 +71,7 @@ class Outbox:
         except FileNotFoundError:
             sending.done(None)  # the box has ended
         except OSError as error:
-            sending.done(str(error))
+            sending.done(None if _is_ending(sending.first) else str(error))
         else:
             self._busy[sending.box] = child
             self._children[child] = sending, time.monotonic() + SEND_SECONDS
@@ -130,6 +130,16 @@ def _begin(first: int, number: int) -> int:
     finally:
         os.close(space)
     return child
+
+
+def _is_ending(first: int) -> bool:
+    """Whether a process has given up its memory already: nobody may look at its namespaces then,
+    where it had shut others out."""
+    try:
+        sizes = Path(f"/proc/{first}/statm").read_text().split()
+    except OSError:
+        return True
+    return sizes[0] == "0"
 
 
 def _from_within(space: int, number: int) -> NoReturn:

@@ -121,7 +121,8 @@ class Spawner:
                 f"Boxes cannot be made on this host: {first['error']}. Run `lamella doctor`."
             )
         loop.add_reader(ours, self._receive)
-        await self._ask({"do": "filter", "program": seccomp.program().hex()})
+        filters = {"program": seccomp.program(), "nesting": seccomp.program(nesting=True)}
+        await self.ask({"do": "filter", **{name: each.hex() for name, each in filters.items()}})
         for path in self._shared:
             await self._locate(path)
         await self._locate(self._bubblewrap_home())
@@ -145,7 +146,7 @@ class Spawner:
         if uid is None and self._unique_uids:
             uid = self._first_uid + self._uids % UIDS
             self._uids += 1
-        answer, _ = await self._ask(
+        answer, _ = await self.ask(
             {
                 "do": "room",
                 "room": name,
@@ -159,19 +160,19 @@ class Spawner:
     async def resize(self, room: Room, size: int) -> None:
         """Give a room another size. Raises SandboxFailed if it holds more than that."""
         asked = {"bytes": size, "inodes": inodes(size)}
-        await self._ask({"do": "resize", "room": room.name, **asked})
+        await self.ask({"do": "resize", "room": room.name, **asked})
 
     async def leave(self, room: Room) -> None:
         """Give up a room whose boxes have all ended."""
-        await self._ask({"do": "leave", "room": room.name})
+        await self.ask({"do": "leave", "room": room.name})
 
     async def spare(self, name: str, group: Group) -> None:
         """Have a process ready that is in ``group`` already, for one `box` to come."""
-        await self._ask({"do": "spare", "spare": name, "cgroups": [*map(str, group.processes)]})
+        await self.ask({"do": "spare", "spare": name, "cgroups": [*map(str, group.processes)]})
 
     async def drop(self, name: str) -> None:
         """End a spare that no box was made of."""
-        await self._ask({"do": "drop", "spare": name})
+        await self.ask({"do": "drop", "spare": name})
 
     async def box(
         self,
@@ -182,18 +183,17 @@ class Spawner:
         *,
         spare: str | Ahead | None = None,
         given: Sequence[int] = (),
+        nest: bool = False,
     ) -> Box:
         """Start ``plan``'s process; ``output`` becomes its standard output and error.
 
         ``spare`` is what to make the box of, in the same group: a box ahead, or the name of a
-        spare. The descriptors ``given`` are its 6, 7, 8 and 9.
-
-        Raises SandboxFailed if the box cannot be made.
+        spare. The descriptors ``given`` are its 6, 7, 8 and 9; with ``nest`` there is one more, by
+        which it is asked for forks (`lamella.sandbox.fork`). Raises SandboxFailed.
         """
-        if spare is not None and not isinstance(spare, str):
+        if not (spare is None or isinstance(spare, str)):
             with contextlib.suppress(BoxLost):
                 return await spare.become(plan, room, (output, *given))
-            spare = None
         sources = [*sum(plan.overlays.values(), ()), *plan.binds.values(), *plan.writable.values()]
         for path in sources:
             await self._locate(path)
@@ -213,7 +213,8 @@ class Spawner:
             "uid": room.uid,
             "listen": plan.listen,
             "connected": plan.network is not None,
-            "spare": spare,
+            "nest": nest,
+            "spare": spare if isinstance(spare, str) else None,
             "cgroups": [str(path) for path in group.processes],
             "rlimits": group.rlimits(plan.limits),
             "processes": plan.limits.processes,
@@ -221,11 +222,11 @@ class Spawner:
         self._making.add(plan.name)
         try:
             try:
-                _, descriptors = await self._ask(request, [output, *given], unwanted=kill_box)
+                _, descriptors = await self.ask(request, [output, *given], unwanted=kill_box)
             except BoxLost:
                 # Somebody killed it, say; nothing has run in it.
                 again = {**request, "spare": None}
-                _, descriptors = await self._ask(again, [output, *given], unwanted=kill_box)
+                _, descriptors = await self.ask(again, [output, *given], unwanted=kill_box)
             box = self._begun(plan, descriptors)
             if plan.network is not None:
                 await self._connect(box, plan.network, room, Namespaces(*descriptors[-2:]))
@@ -253,9 +254,13 @@ class Spawner:
 
         Raises SandboxFailed; some may be mounted then, and the box is good for nothing.
         """
+        asked = await self._described(mounts, room)
+        await self.ask({"do": "attach", "name": name, "mounts": asked})
+
+    async def _described(self, mounts: Sequence[Mount], room: Room | None) -> list[dict[str, Any]]:
         for path in chain.from_iterable(each.sources for each in mounts):
             await self._locate(path)
-        asked: list[dict[str, Any]] = [
+        described: list[dict[str, Any]] = [
             {
                 "target": each.target,
                 "sources": [self._known(source) for source in each.sources],
@@ -264,8 +269,31 @@ class Spawner:
             for each in mounts
         ]
         if room is not None:
-            asked.append({"target": "/tmp", "sources": [room.path], "writable": True})
-        await self._ask({"do": "attach", "name": name, "mounts": asked})
+            described.append({"target": "/tmp", "sources": [room.path], "writable": True})
+        return described
+
+    async def hatch(
+        self,
+        egg: dict[str, Any],
+        plan: BoxPlan,
+        room: Room,
+        mounts: Sequence[Mount],
+        outputs: Sequence[int],
+    ) -> Box:
+        """Make an egg the box of ``plan``. Raises SandboxFailed, BoxLost if it is no more."""
+        request = {
+            **egg,
+            "name": plan.name,
+            "mounts": await self._described(mounts, room),
+            "listen": plan.listen,
+        }
+        self._making.add(plan.name)
+        try:
+            _, descriptors = await self.ask(request, outputs, unwanted=kill_box)
+            return self._begun(plan, descriptors)
+        finally:
+            self._making.discard(plan.name)
+            self._early.pop(plan.name, None)
 
     async def _connect(self, box: Box, way: Network, room: Room, inside: Namespaces) -> None:
         """Give a box that waits for it its way out, and let it begin; end it if that fails."""
@@ -276,7 +304,7 @@ class Spawner:
                 box.link = await self._uplinks.connect(inside, room.uid)
             rules = network.rules(way, uplink.own_networks())
             asked = {"name": box.name, "prohibit": rules.prohibit, "via": rules.via}
-            await self._ask({"do": "connect", **asked})
+            await self.ask({"do": "connect", **asked})
         except BaseException:
             box.kill()
             box.close()
@@ -284,21 +312,21 @@ class Spawner:
 
     async def terminate(self, name: str) -> None:
         """Send SIGTERM to the command of box ``name``, if it still runs."""
-        await self._ask({"do": "signal", "name": name, "all": False, "number": signal.SIGTERM})
+        await self.ask({"do": "signal", "name": name, "all": False, "number": signal.SIGTERM})
 
     async def signal_all(self, name: str, number: int) -> None:
         """Send a signal to every process in box ``name``, if it still runs.
 
         Raises SandboxFailed if the keeper cannot.
         """
-        await self._ask({"do": "signal", "name": name, "all": True, "number": number})
+        await self.ask({"do": "signal", "name": name, "all": True, "number": number})
 
     async def reach(self, name: str) -> socket.socket:
         """A TCP socket inside the network of box ``name``, to be connected to its loopback.
 
         Raises SandboxFailed if the box has ended.
         """
-        _, descriptors = await self._ask({"do": "reach", "name": name})
+        _, descriptors = await self.ask({"do": "reach", "name": name})
         if not descriptors:
             raise SandboxFailed("The server has no file descriptors left; raise `ulimit -n`.")
         made = socket.socket(fileno=descriptors[0])
@@ -338,17 +366,19 @@ class Spawner:
         path = path.absolute()
         if path in self._located or any(parent in self._located for parent in path.parents):
             return
-        answer, _ = await self._ask({"do": "expose", "path": str(path)})
+        answer, _ = await self.ask({"do": "expose", "path": str(path)})
         self._located[path] = answer["path"]
         self._base = answer["path"].split("/host/")[0]
 
-    async def _ask(
+    async def ask(
         self,
         request: dict[str, Any],
         descriptors: Sequence[int] = (),
         *,
         unwanted: Callable[[list[int]], None] = close_all,
     ) -> tuple[Any, list[int]]:
+        """The keeper's answer to a request, with descriptors; ``unwanted`` gets those of an answer
+        that comes when nobody waits any more. Raises SandboxFailed."""
         number = next(self._numbers)
         data = json.dumps({**request, "id": number}).encode()
         answer: asyncio.Future[tuple[Any, list[int]]] = asyncio.get_running_loop().create_future()

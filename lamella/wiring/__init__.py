@@ -102,8 +102,8 @@ from lamella.wiring.host import (
     uplinks,
 )
 from lamella.wiring.own_log import set_up_logging
-from lamella.wiring.ready import guarded, ready_boxes
 from lamella.wiring.runtimes import interpreters
+from lamella.wiring.warm import guarded, warmed
 
 THREADS = 32
 LOG_SWEEP_SECONDS = 3_600
@@ -200,8 +200,8 @@ class Server:
         learned = Learned(records)
         stack.push_async_callback(learned.close)
         await asyncio.to_thread(learned.load)
-        ready = await ready_boxes(settings, groups, spawner, reserve, stack)
-        ground = Ground(spawner, reserve, ready, watch, frost, collecting, failing, doors.open)
+        ready, zygotes = await warmed(settings, groups, spawner, reserve, furnisher, learned, stack)
+        ground = Ground(spawner, reserve, zygotes, watch, frost, collecting, failing, doors.open)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:
             furnished = await asyncio.to_thread(

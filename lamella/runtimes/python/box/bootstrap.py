@@ -85,9 +85,9 @@ def tell_of_imports(client):
     client.wait_next_invocation = tell_and_wait
 
 
-def main():
+def prepare():
+    """Load AWS's runtime client and set the search path; what is the same for every function."""
     forget_coercion()
-    learns = asked_to_learn()
     standard = standard_path()
     # The runtime's own modules first: a function that packs a library of the same name must not
     # take its runtime client apart.
@@ -97,14 +97,25 @@ def main():
 
     # AWS polls in a thread from 3.12 on, because its native client holds off signals while it
     # waits; this one does not, so the thread would only cost time.
-    client = LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"], False)
-    if learns:
-        tell_of_imports(client)
+    line = LambdaRuntimeClient(os.environ["AWS_LAMBDA_RUNTIME_API"], False)
     sys.path[:] = search_path(standard, os.environ)
     add_site_builtins()
+    return bootstrap, line
+
+
+def main():
+    learns = asked_to_learn()
+    client, line = prepare()
+    if learns:
+        tell_of_imports(line)
     customize()
-    bootstrap.run(os.environ["_HANDLER"], client)
+    client.run(os.environ["_HANDLER"], line)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["--zygote"]:
+        import zygote
+
+        zygote.main(*prepare())
+    else:
+        main()

@@ -1,4 +1,4 @@
-"""Boxes that are made ahead of the functions that will need them, and what looks after memory."""
+"""What is made ahead of the functions that will need it, and what looks after memory."""
 
 from __future__ import annotations
 
@@ -6,35 +6,45 @@ import asyncio
 import contextlib
 from functools import partial
 
-from lamella.config import Preload, Settings
+from lamella.config import Settings
+from lamella.invoke.furnish import Furnisher
+from lamella.invoke.learned import Learned
 from lamella.invoke.pool import Pool
 from lamella.invoke.pressure import MemoryGuard
 from lamella.invoke.ready import MOST, ReadyBoxes, Together
+from lamella.invoke.zygote import Zygotes
 from lamella.sandbox import usage
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import Spawner
 from lamella.wiring.host import seen
 
+ZYGOTES = 0.75
+"""Their part of the memory for what is made ahead; ready boxes have the rest."""
 
-async def ready_boxes(
+
+async def warmed(
     settings: Settings,
     groups: Groups,
     spawner: Spawner,
     reserve: Reserve,
+    furnisher: Furnisher,
+    learned: Learned,
     stack: contextlib.AsyncExitStack,
-) -> ReadyBoxes:
+) -> tuple[ReadyBoxes, Zygotes]:
     machine = await asyncio.to_thread(usage.machine, groups.hierarchy)
-    memory = settings.warm_memory.of(machine.total) if settings.preload is Preload.ON else 0
+    memory = settings.warm_memory.of(machine.total) if settings.preload else 0
     ready = ReadyBoxes(
         spawner,
         reserve,
         most=min(MOST, max(1, settings.max_environments // 4)),
-        memory=memory,
+        memory=int(memory * (1 - ZYGOTES)),
         idle_seconds=settings.idle_seconds,
     )
     stack.push_async_callback(ready.close)
-    return ready
+    zygotes = Zygotes(spawner, ready, furnisher, learned, int(memory * ZYGOTES))
+    stack.push_async_callback(zygotes.close)
+    return ready, zygotes
 
 
 def guarded(

@@ -1,0 +1,437 @@
+"""Zygotes: processes that have imported what functions of a layer set import, and fork.
+
+One for each account, region, interpreter and layer set. A function's environment is then made of a
+fork, an egg, that is a box of its own already (`lamella.sandbox.fork`). Some eggs lie ready. The
+first functions that use a set never wait: they begin plainly, and what they import is learned;
+whatever is wrong with a zygote, functions begin plainly again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from lamella.errors import SandboxFailed
+from lamella.invoke.furnish import Furnished, Furnisher
+from lamella.invoke.learned import Verdict
+from lamella.invoke.ready import ReadyBoxes
+from lamella.model.function import Function
+from lamella.runtimes.forking import Plain
+from lamella.sandbox.box import Box, Room
+from lamella.sandbox.cgroup import Group, Memory
+from lamella.sandbox.fork import Egg, Nest, nest, retire
+from lamella.sandbox.plan import BoxPlan
+from lamella.sandbox.reserve import Place
+from lamella.sandbox.spawn import Spawner
+
+BUILD_SECONDS = 120.0
+"""How long imports may take, trials included."""
+REPORT_BYTES = 1_048_576
+PROCESSES = 256
+"""What a zygote's own imports may start; its forks are counted each for itself."""
+ROOM_BYTES = 64 * 1_048_576
+MOST_EGGS = 8
+CALM_SECONDS = 30.0
+"""An egg less lies ready after so long without a start that found none."""
+RATE_HALVES_SECONDS = 600.0
+HOLD_OFF_SECONDS = 60.0
+"""When a set is tried again whose zygote could not be made, doubled each time."""
+MOST_FAILURES = 6
+MEBIBYTE = 1_048_576
+MOST_SHARED = 0.75
+"""The part of a function's memory that it may share with a zygote, as if all of it was its own."""
+END_SECONDS = 2.0
+BUILDING = "building a zygote"
+
+log = logging.getLogger(__name__)
+
+
+class Key(NamedTuple):
+    """What functions share a zygote; ``layers`` are digests, in order."""
+
+    account: str
+    region: str
+    interpreter: str
+    layers: tuple[str, ...]
+
+
+class Book(Protocol):
+    """What is known of modules that functions import."""
+
+    def modules(self, function: Function) -> tuple[str, ...]: ...
+
+    def verdict(self, function: Function, report: object) -> Verdict: ...
+
+
+@dataclass(eq=False)
+class Zygote:
+    """One that stands. ``names`` are the modules it was asked to import, ``verdict`` what became of
+    them, ``base`` is the memory that a fork shares with it, ``seconds`` what its making took."""
+
+    key: Key
+    nest: Nest
+    group: Group
+    names: tuple[str, ...]
+    base: Memory
+    verdict: Verdict
+    seconds: float
+    eggs: deque[Egg] = field(default_factory=deque)
+    laying: int = 0
+    living: int = 0
+    wanted: int = 1
+    missed_at: float = 0.0
+    forks: int = 0
+    rate: float = 0.0
+    used_at: float = field(default_factory=time.monotonic)
+    is_retired: bool = False
+
+    def __post_init__(self) -> None:
+        self.read = frozenset(self.verdict.read)
+        self.hides = frozenset(self.verdict.hides)
+
+    def unlike(self, function: Function, names: frozenset[str]) -> Plain | None:
+        """Why ``function``, whose folder has modules of these names, must not be its fork."""
+        if not self.read.isdisjoint(function.environment or {}):
+            return Plain.VARIABLES
+        if not self.hides.isdisjoint(names):
+            return Plain.NAMES
+        if self.base.held > MOST_SHARED * function.memory_size * MEBIBYTE:
+            return Plain.MEMORY
+        return None
+
+    def use(self) -> None:
+        now = time.monotonic()
+        self.rate = self.rate_at(now) + 1.0
+        self.used_at = now
+        self.forks += 1
+
+    def rate_at(self, now: float) -> float:
+        """Uses, of which those of ten minutes ago count half."""
+        return float(self.rate * 0.5 ** ((now - self.used_at) / RATE_HALVES_SECONDS))
+
+    def worth(self, now: float) -> float:
+        """Seconds that it saves for each byte that it holds."""
+        return self.seconds * self.rate_at(now) / max(1, self.base.held)
+
+
+@dataclass
+class Failure:
+    """A set whose zygote could not be made: why, how often, and when it may be tried again."""
+
+    why: str
+    count: int
+    until: float
+
+
+class Zygotes:
+    """Gives every environment its place: a fork of a zygote where one stands, else one of ``ready``.
+
+    ``memory`` is how many bytes all zygotes together may hold, 0 for no zygotes at all.
+    """
+
+    def __init__(
+        self, spawner: Spawner, ready: ReadyBoxes, furnisher: Furnisher, book: Book, memory: int
+    ) -> None:
+        self._spawner = spawner
+        self._ready = ready
+        self._reserve = ready.reserve
+        self._furnisher = furnisher
+        self._book = book
+        self._memory = memory
+        self._standing: dict[Key, Zygote] = {}
+        self._retired: set[Zygote] = set()
+        self._building: set[Key] = set()
+        self._failures: dict[Key, Failure] = {}
+        self._numbers = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self.plain: Counter[Plain] = Counter()
+
+    async def place(self, function: Function, furnished: Furnished) -> Place:
+        """A place for an environment that starts. Raises OSError if no group can be made."""
+        zygote = self._serving(function, furnished)
+        if zygote is None:
+            return self._ready.take(furnished)
+        zygote.use()
+        egg = zygote.eggs.popleft() if zygote.eggs else None
+        if egg is None:
+            zygote.missed_at = time.monotonic()
+            zygote.wanted = min(MOST_EGGS, zygote.wanted + 1)
+            egg = await self._lay(zygote)
+        self._fill(zygote)
+        if egg is None:
+            return self._ready.take(furnished)
+        return Place(egg.group, egg, egg.uid, base=zygote.base)
+
+    def _serving(self, function: Function, furnished: Furnished) -> Zygote | None:
+        """The zygote that serves an environment of ``function``; seen to if there is none."""
+        why = furnished.plain if self._memory > 0 else Plain.OFF
+        if why is not None:
+            self.plain[why] += 1
+            return None
+        key = self._key(function)
+        zygote = self._standing.get(key)
+        names = self._book.modules(function)
+        if names and (zygote is None or zygote.names != names):
+            self._consider(key, function, names)
+        if zygote is None:
+            return None
+        unlike = zygote.unlike(function, furnished.names)
+        if unlike is not None:
+            self.plain[unlike] += 1
+            return None
+        return zygote
+
+    def _key(self, function: Function) -> Key:
+        layers = tuple(each.digest for each in function.layers)
+        return Key(
+            function.account, function.region, self._furnisher.interpreter_of(function), layers
+        )
+
+    async def _lay(self, zygote: Zygote) -> Egg | None:
+        """Another fork of a zygote; None if none can be had, and then the zygote is at its end."""
+        zygote.laying += 1
+        group: Group | None = None
+        try:
+            group = self._reserve.make()
+            name = f"{zygote.nest.box.name}.{next(self._numbers)}"
+            egg = Egg(self._spawner, zygote.nest, name, group, partial(self._hatched, zygote))
+            await egg.lay()
+        except (SandboxFailed, OSError) as error:
+            if group is not None:
+                await self._reserve.leave(group)
+            if not self._closing:
+                self._give_up(zygote, str(error))
+            return None
+        else:
+            return egg
+        finally:
+            zygote.laying -= 1
+            self._clear(zygote)
+
+    def _hatched(self, zygote: Zygote, box: Box) -> None:
+        zygote.living += 1
+
+        def ended(_: asyncio.Future[int]) -> None:
+            zygote.living -= 1
+            self._clear(zygote)
+
+        box.exited.add_done_callback(ended)
+
+    def _fill(self, zygote: Zygote) -> None:
+        """Have as many eggs ready as starts of late have wanted at once."""
+        if time.monotonic() - zygote.missed_at > CALM_SECONDS and zygote.wanted > 1:
+            zygote.wanted -= 1
+            zygote.missed_at = time.monotonic()
+        while not zygote.is_retired and len(zygote.eggs) + zygote.laying < zygote.wanted:
+            zygote.laying += 1
+            self._spawn(self._stock(zygote))
+
+    async def _stock(self, zygote: Zygote) -> None:
+        zygote.laying -= 1
+        egg = await self._lay(zygote)
+        if egg is None:
+            return
+        if zygote.is_retired:
+            await self._discard(egg)
+        else:
+            zygote.eggs.append(egg)
+
+    async def _discard(self, egg: Egg) -> None:
+        with contextlib.suppress(SandboxFailed):
+            await egg.discard()
+        await self._reserve.leave(egg.group)
+
+    def _consider(self, key: Key, function: Function, names: tuple[str, ...]) -> None:
+        """Build a zygote, unless that is under way or has failed of late."""
+        failure = self._failures.get(key)
+        if self._closing or key in self._building:
+            return
+        if failure is not None and failure.until > time.monotonic():
+            return
+        self._building.add(key)
+        self._spawn(self._build(key, function, names), BUILDING)
+
+    async def _build(self, key: Key, function: Function, names: tuple[str, ...]) -> None:
+        try:
+            zygote = await self._made(key, function, names)
+        except (SandboxFailed, OSError) as error:
+            self._failed(key, str(error))
+        else:
+            self._failures.pop(key, None)
+            older = self._standing.pop(key, None)
+            if older is not None:
+                self._retire(older)
+            self._standing[key] = zygote
+            self._make_room()
+            self._fill(zygote)
+        finally:
+            self._building.discard(key)
+
+    def _failed(self, key: Key, why: str) -> None:
+        if self._closing:
+            return
+        count = self._failures[key].count + 1 if key in self._failures else 1
+        pause = HOLD_OFF_SECONDS * 2 ** min(count, MOST_FAILURES)
+        self._failures[key] = Failure(why, count, time.monotonic() + pause)
+        log.info("no zygote for %s of account %s: %s", key.interpreter, key.account, why)
+
+    async def _made(self, key: Key, function: Function, names: tuple[str, ...]) -> Zygote:
+        """A zygote that has imported what it may. Raises SandboxFailed, OSError."""
+        name = f"z{next(self._numbers)}"
+        plan = await asyncio.to_thread(self._furnisher.furnish_nest, function, name)
+        group = self._reserve.make()
+        room: Room | None = None
+        box: Box | None = None
+        started = time.monotonic()
+        try:
+            group.limit(replace(plan.limits, processes=PROCESSES))
+            room = await self._spawner.room(name, ROOM_BYTES)
+            async with asyncio.timeout(BUILD_SECONDS):
+                made, report = await self._told(plan, room, group, names)
+            box = made.box
+            verdict = self._book.verdict(function, report)
+            if verdict.fault is not None:
+                raise SandboxFailed(verdict.fault)
+            return Zygote(
+                key, made, group, names, group.memory(), verdict, time.monotonic() - started
+            )
+        except BaseException as error:
+            await self._unmake(box, room, group)
+            if isinstance(error, TimeoutError | ValueError):
+                raise SandboxFailed(f"its imports came to no end: {error!r}") from error
+            raise
+
+    async def _told(
+        self, plan: BoxPlan, room: Room, group: Group, names: tuple[str, ...]
+    ) -> tuple[Nest, object]:
+        """Start a zygote; its report. Raises SandboxFailed, and ValueError for what is no report."""
+        report, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        told = os.memfd_create("names", os.MFD_CLOEXEC)
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.set_blocking(theirs, True)
+            os.write(told, json.dumps(names).encode())
+            os.lseek(told, 0, os.SEEK_SET)
+            made = await nest(self._spawner, plan, room, group, (null, theirs, told))
+            os.close(theirs)
+            theirs = -1
+            try:
+                said = json.loads(await _line(report))
+            except BaseException:
+                made.box.kill()
+                await made.box.exited
+                made.box.close()
+                raise
+            return made, said
+        finally:
+            for each in (report, told, null):
+                os.close(each)
+            if theirs >= 0:
+                os.close(theirs)
+
+    def _give_up(self, zygote: Zygote, why: str) -> None:
+        """A zygote does not fork any more: functions begin plainly until there is another."""
+        if self._standing.get(zygote.key) is zygote:
+            del self._standing[zygote.key]
+            self._failed(zygote.key, why)
+        self._retire(zygote)
+
+    def _retire(self, zygote: Zygote) -> None:
+        """Have no more forks of it; it ends with the last of them."""
+        if zygote.is_retired:
+            return
+        zygote.is_retired = True
+        self._retired.add(zygote)
+        while zygote.eggs:
+            self._spawn(self._discard(zygote.eggs.popleft()))
+        self._spawn(self._end_process(zygote))
+        self._clear(zygote)
+
+    async def _end_process(self, zygote: Zygote) -> None:
+        with contextlib.suppress(SandboxFailed):
+            await retire(self._spawner, zygote.nest)
+
+    def _clear(self, zygote: Zygote) -> None:
+        """Clear a zygote away that is retired and of which nothing lives any more."""
+        if zygote in self._retired and not zygote.living and not zygote.laying:
+            self._retired.discard(zygote)
+            made = zygote.nest
+            self._spawn(self._unmake(made.box, made.room, zygote.group))
+
+    async def _unmake(self, box: Box | None, room: Room | None, group: Group) -> None:
+        if box is not None:
+            box.kill()
+            await asyncio.wait((box.exited,), timeout=END_SECONDS)
+            box.close()
+        if room is not None:
+            with contextlib.suppress(SandboxFailed):
+                await self._spawner.leave(room)
+        await self._reserve.leave(group)
+
+    def _make_room(self) -> None:
+        """Retire the least valuable while all hold more than they may; a new one may be it."""
+        now = time.monotonic()
+        while sum(each.base.held for each in self._standing.values()) > self._memory:
+            least = min(self._standing.values(), key=lambda each: each.worth(now))
+            del self._standing[least.key]
+            self._retire(least)
+
+    def standing(self) -> tuple[Zygote, ...]:
+        """Those that stand, most valuable first."""
+        now = time.monotonic()
+        return tuple(sorted(self._standing.values(), key=lambda each: -each.worth(now)))
+
+    @property
+    def failures(self) -> Mapping[Key, Failure]:
+        return self._failures
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End every zygote, and what was forked and not used."""
+        self._closing = True
+        for zygote in tuple(self._standing.values()):
+            self._retire(zygote)
+        self._standing.clear()
+        for task in tuple(self._tasks):
+            if task.get_name() == BUILDING:
+                task.cancel()
+        while self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+
+
+async def _line(descriptor: int) -> bytes:
+    """The first line that comes out of a pipe, of at most `REPORT_BYTES`. Raises ValueError."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    said = bytearray()
+
+    def hear() -> None:
+        part = os.read(descriptor, 65_536)
+        said.extend(part)
+        if (not part or b"\n" in part or len(said) > REPORT_BYTES) and not done.done():
+            done.set_result(None)
+
+    loop.add_reader(descriptor, hear)
+    try:
+        await done
+    finally:
+        loop.remove_reader(descriptor)
+    line, end, _ = bytes(said).partition(b"\n")
+    if not end:
+        raise ValueError("it ended before it had reported")
+    return line

@@ -1,0 +1,178 @@
+"""From a fork of a zygote to a box of its own: namespaces, then nothing left to make more of.
+
+A fork has no rights beside those over what is its own: it makes namespaces for users, mounts, processes,
+IPC, host name, control groups and network, mounts the two file systems that belong to them, gives
+up every capability, takes the strict system-call filter, and has a first process that reaps.
+All this happens before any code of a function is there: the keeper of boxes mounts that
+afterwards, and says so.
+"""
+
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+
+UID, GID = 993, 990
+
+_NAMESPACES = 0x10000000 | 0x20000 | 0x20000000 | 0x8000000 | 0x4000000 | 0x2000000 | 0x40000000
+"""Those of users, mounts, processes, IPC, host name, control groups and network."""
+_NOSUID, _NODEV, _NOEXEC = 0x2, 0x4, 0x8
+_SET_DUMPABLE, _SET_SECCOMP, _CAPBSET_DROP = 4, 22, 24
+_CAPABILITY_VERSION = 0x20080522
+_GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
+_BYTES = 1048576
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+def _checked(result, call):
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, "%s: %s" % (call, os.strerror(code)))
+
+
+def hatch(channel, prepare):
+    """In a fork: become a box; returns in its first ordinary process, with what it is to be.
+
+    Three messages come by ``channel``: to go on, with the filter, when this process is in its
+    control groups; and the configuration, with the descriptors of its output, when everything
+    is mounted. ``prepare`` is called before that comes, when nobody waits. The answer is the
+    configuration, bytes, and the descriptors.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    channel.send(b"born")
+    program = channel.recv(_BYTES)
+    if not program:
+        os._exit(0)
+    _checked(_libc.unshare(_NAMESPACES), "unshare")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", "%d %d 1" % (UID, UID))
+    _write("/proc/self/gid_map", "%d %d 1" % (GID, GID))
+    if os.fork() != 0:
+        os._exit(0)
+    _furnish()
+    _give_up(program)
+    channel.send(b"here")
+    child = os.fork()
+    if child != 0:
+        _reap(child, channel)
+    os.setsid()
+    prepare()
+    data, descriptors = _receive(channel)
+    if not data:
+        os._exit(0)
+    channel.close()
+    return data, descriptors
+
+
+def _write(path, text):
+    descriptor = os.open(path, os.O_WRONLY)
+    os.write(descriptor, text.encode())
+    os.close(descriptor)
+
+
+def _furnish():
+    """In the first process of the new namespaces: what shows them, and a loopback that works."""
+    _mount(b"proc", b"/proc", _NOSUID | _NODEV | _NOEXEC, b"")
+    _mount(b"devpts", b"/dev/pts", _NOSUID | _NOEXEC, b"newinstance,ptmxmode=0666,mode=620")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        name = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(asking, _GET_FLAGS, name))[1]
+        fcntl.ioctl(asking, _SET_FLAGS, struct.pack("16sh14x", b"lo", flags | _UP))
+
+
+def _mount(kind, target, flags, options):
+    _checked(_libc.mount(kind, target, kind, ctypes.c_ulong(flags), options), "mount %r" % target)
+
+
+def _give_up(program):
+    """Every capability, for good, and the calls that ``program`` refuses."""
+    with open("/proc/sys/kernel/cap_last_cap") as last:
+        for each in range(int(last.read()) + 1):
+            _checked(_libc.prctl(_CAPBSET_DROP, each, 0, 0, 0), "prctl")
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    _checked(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    if program != b"-":
+        code = ctypes.create_string_buffer(program, len(program))
+        filled = _Program(len(program) // 8, ctypes.addressof(code))
+        _checked(_libc.prctl(_SET_SECCOMP, 2, ctypes.byref(filled), 0, 0), "prctl(seccomp)")
+
+
+def _reap(child, channel):
+    """Be the first process: end when ``child`` has, and say how. Never returns."""
+    try:
+        _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+        for each in (0, 1, 2):
+            os.dup2(os.open(os.devnull, os.O_RDWR), each)
+        code = 255
+        while True:
+            ended, status = os.wait()
+            if ended == child:
+                code = _exit_code(status)
+                break
+        channel.send(b"%d" % code)
+    finally:
+        os._exit(0)
+
+
+def _exit_code(status):
+    """As a shell has it: 128 and the signal."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _receive(channel):
+    """A message and the descriptors beside it; bare of `socket.recv_fds`, which 3.8 lacks."""
+    data, ancillary, _, _ = channel.recvmsg(_BYTES, socket.CMSG_SPACE(16 * 4))
+    descriptors = []
+    for level, kind, given in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            count = len(given) // 4
+            descriptors += struct.unpack("%di" % count, given[: count * 4])
+    return data, descriptors
+
+
+def next_fork(control):
+    """Wait until another fork is wanted: its channel. None when none will be any more."""
+    while True:
+        try:
+            data, descriptors = _receive(control)
+        except InterruptedError:
+            continue
+        if not data:
+            return None
+        channel = socket.socket(fileno=descriptors[0])
+        child = os.fork()
+        if child == 0:
+            control.close()
+            return channel
+        channel.close()
+
+
+def output(descriptors):
+    """Make what came with the configuration the output, the error output and descriptor 6."""
+    moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 16) for each in descriptors]
+    for each in descriptors:
+        os.close(each)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(moved[0], 1)
+    os.dup2(moved[0], 2)
+    for place, each in enumerate(moved[1:], 6):
+        os.dup2(each, place)
+    for each in moved:
+        os.close(each)
+
+
+def limit(kind, value):
+    """Set a resource limit of this process, as far as it may."""
+    hard = resource.getrlimit(kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))

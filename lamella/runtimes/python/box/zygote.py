@@ -1,0 +1,83 @@
+"""A Python that has imported what functions of a layer set import, and forks one for each of them.
+
+``python3.X -S /var/runtime/bootstrap.py --zygote``, in a box that shows the layers and no function.
+It is given descriptors: 6, where its report goes (JSON); 7, the names of modules to import, a JSON
+list; 8, by which it is told to fork.
+"""
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+
+import nest
+import preload
+import reseed
+
+REPORT, NAMES, CONTROL = 6, 7, 8
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""With more than one of them numerical libraries begin threads, which no fork takes along."""
+OWN = ("nest", "preload", "reseed", "zygote")
+TASK = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
+
+
+def main(client, line):
+    with open(NAMES) as given:
+        names = json.load(given)
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    report = preload.preload(names)
+    control = socket.socket(fileno=CONTROL)
+    # Who was forked is another process's business.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # Once here, so that no fork has to set up what it renews.
+    reseed.reseed()
+    gc.collect()
+    gc.freeze()
+    with open(REPORT, "w") as answer:
+        answer.write(json.dumps(report) + "\n")
+    if report.get("fault"):
+        return
+    channel = nest.next_fork(control)
+    if channel is not None:
+        if become(client, *nest.hatch(channel, ready)):
+            sys.modules["__main__"].tell_of_imports(line)
+        client.run(os.environ["_HANDLER"], line)
+
+
+def ready():
+    """In a fork that waits to be somebody: what would cost its first invocation time.
+
+    Memory that is shared with the zygote is copied when it is written for the first time, so what
+    `become` writes is written once before.
+    """
+    reseed.reseed()
+    put_on(json.loads(json.dumps(dict(os.environ))))
+
+
+def put_on(environment):
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def become(client, data, descriptors):
+    """In a fork that has its box: turn into the runtime of one function, as if begun for it; whether
+    what that imports is to be told."""
+    nest.output(descriptors)
+    told = json.loads(data)
+    for kind, value in told["rlimits"].items():
+        nest.limit(int(kind), value)
+    put_on(told["environment"])
+    os.chdir(told["directory"])
+    sys.argv[:] = sys.argv[:1]
+    sys.path_importer_cache.pop(TASK, None)
+    if "AWS_LAMBDA_LOG_FORMAT" in os.environ:
+        # It was read when the client was loaded.
+        importlib.reload(client)
+    reseed.restart_clocks()
+    preload.restore_threads(told["threads"])
+    for name in OWN:
+        sys.modules.pop(name, None)
+    return told["argv"][-1] == "--learn"

@@ -1,0 +1,323 @@
+"""The keeper's part in boxes that are forks of a process: eggs.
+
+A *nest* is a box with a process that forks when it is told to (`lamella.runtimes.python` has such
+a program). An *egg* is a fork that has become a box already, with namespaces and control groups of
+its own and no rights, and waits for what it is to be; it is hatched when that is mounted in it.
+
+Whoever is in the nest may be hostile: words of its processes count only while they are waited
+for, and for nothing but themselves; what a process is called on the host is the kernel's word.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import json
+import math
+import os
+import select
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lamella.sandbox import attach, syscalls
+
+LAY_SECONDS = 5.0
+"""How long a fork may take until it is an egg: ten milliseconds are usual."""
+KILLED = 128 + signal.SIGKILL
+NS_GET_PARENT = 0xB702
+_CREDENTIALS = struct.Struct("iII")
+
+Answer = tuple[Mapping[str, object], list[int]]
+Reply = Callable[[Any, Mapping[str, object], list[int]], None]
+
+
+@dataclass
+class Nest:
+    """A box whose process forks: where it hears of that, None when it hears no more, and its
+    process namespace, by number."""
+
+    control: socket.socket | None
+    first: int = 0
+
+
+@dataclass
+class Egg:
+    """A fork on its way to be a box, or there. ``request`` is to be answered when it is there."""
+
+    name: str
+    nest: str
+    channel: socket.socket
+    request: Any
+    until: float
+    joining: int = 0
+    born: bool = False
+    first: int = 0
+    pidfd: int = -1
+    hatched: str | None = None
+
+
+class Nests:
+    """Every nest, and what comes of it. ``begun`` and ``ended`` are told of boxes that were hatched:
+    their names and first processes, their names and exit statuses."""
+
+    def __init__(
+        self,
+        poll: select.poll,
+        reply: Reply,
+        begun: Callable[[str, int], None],
+        ended: Callable[[str, int], None],
+    ) -> None:
+        self.program = b""
+        """The filter that eggs get."""
+        self._poll = poll
+        self._reply = reply
+        self._begun = begun
+        self._ended = ended
+        self._nests: dict[str, Nest] = {}
+        self._eggs: dict[str, Egg] = {}
+        self._heard: dict[int, Egg] = {}
+        self._watched: dict[int, Egg] = {}
+
+    def build(self, name: str) -> socket.socket:
+        """A nest that box ``name`` will be: the descriptor that its process is to get."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._nests[name] = Nest(ours)
+        return theirs
+
+    def settle(self, name: str, first: int) -> None:
+        """The box of a nest runs."""
+        if name in self._nests:
+            self._nests[name].first = first
+
+    def abandon(self, name: str) -> None:
+        """The box of a nest has ended, and so have its forks."""
+        nest = self._nests.pop(name, None)
+        if nest is not None and nest.control is not None:
+            nest.control.close()
+
+    def lay(self, request: Any, _: list[int]) -> None:
+        """Have a nest's process fork. Answered when the egg is there.
+
+        Raises OSError, BrokenPipeError if the nest is no more.
+        """
+        nest = self._nests.get(request["nest"])
+        if nest is None or nest.control is None:
+            raise BrokenPipeError("the nest has ended")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        with theirs:
+            try:
+                socket.send_fds(nest.control, [b"fork"], [theirs.fileno()])
+            except OSError as error:
+                ours.close()
+                raise BrokenPipeError(f"the nest does not listen: {error}") from error
+        until = time.monotonic() + LAY_SECONDS
+        egg = Egg(request["egg"], request["nest"], ours, request, until)
+        self._eggs[egg.name] = egg
+        self._listen(egg)
+
+    def _listen(self, egg: Egg) -> None:
+        self._heard[egg.channel.fileno()] = egg
+        self._poll.register(egg.channel, select.POLLIN)
+
+    def _listen_no_more(self, egg: Egg) -> None:
+        if self._heard.pop(egg.channel.fileno(), None) is not None:
+            self._poll.unregister(egg.channel)
+
+    @property
+    def until(self) -> float:
+        """When the first that is being laid has taken too long."""
+        return min((each.until for each in self._eggs.values()), default=math.inf)
+
+    @property
+    def children(self) -> set[int]:
+        """The keeper's own children that put eggs into control groups now."""
+        return {each.joining for each in self._eggs.values() if each.joining}
+
+    def hear(self, ready: set[int]) -> None:
+        """Go on with the eggs that said something or have ended."""
+        for descriptor in ready & self._heard.keys():
+            self._heard_of(self._heard[descriptor])
+        for descriptor in ready & self._watched.keys():
+            self._has_ended(self._watched[descriptor])
+        now = time.monotonic()
+        for egg in [each for each in self._eggs.values() if each.until < now]:
+            self._lose(egg, "it took too long")
+
+    def _heard_of(self, egg: Egg) -> None:
+        try:
+            word, pid = _read(egg.channel)
+            if word == b"born" and not egg.born:
+                egg.born = True
+                egg.joining = _join(egg.request["cgroups"], pid)
+                if not egg.joining:
+                    egg.channel.send(self.program)
+            elif word == b"here" and egg.born and not egg.joining:
+                self._is_there(egg, pid)
+            else:
+                self._lose(egg, "it has ended")
+        except OSError as error:
+            self._lose(egg, str(error))
+
+    def joined(self, child: int, status: int) -> bool:
+        """A child of the keeper has ended; whether it was one that put an egg into its groups."""
+        for egg in self._eggs.values():
+            if egg.joining == child:
+                egg.joining = 0
+                try:
+                    if status != 0:
+                        raise OSError("it could not join its control groups")
+                    egg.channel.send(self.program)
+                except OSError as error:
+                    self._lose(egg, str(error))
+                return True
+        return False
+
+    def _is_there(self, egg: Egg, pid: int) -> None:
+        egg.pidfd = os.pidfd_open(pid)
+        egg.first = pid
+        if _space(pid) != _space(self._nests[egg.nest].first, above=False):
+            raise OSError("it is in no process namespace of its own")
+        signal.pidfd_send_signal(egg.pidfd, 0)  # that number is still this process's
+        self._listen_no_more(egg)
+        egg.until = math.inf
+        self._watched[egg.pidfd] = egg
+        self._poll.register(egg.pidfd, select.POLLIN)
+        self._reply(egg.request, {}, [])
+
+    def hatch(
+        self,
+        request: Any,
+        outputs: list[int],
+        listen: Callable[[int, int], int],
+    ) -> Answer:
+        """Make an egg the box that a request describes; as for any box that is begun.
+
+        Raises OSError, BrokenPipeError if the egg is no more.
+        """
+        egg = self._eggs.get(request["egg"])
+        if egg is None or egg.hatched is not None or egg.pidfd < 0:
+            raise BrokenPipeError("the egg is no more")
+        given: list[int] = []
+        try:
+            attach.furnish(egg.first, request["mounts"])
+            given.append(os.dup(egg.pidfd))
+            given += [listen(egg.first, port) for port in request["listen"]]
+            data = json.dumps(request["told"]).encode()
+            socket.send_fds(egg.channel, [data], outputs)
+        except OSError:
+            for descriptor in given:
+                os.close(descriptor)
+            self._lose(egg, "it could not be hatched")
+            raise
+        egg.hatched = request["name"]
+        self._begun(egg.hatched, egg.first)
+        return {}, given
+
+    def discard(self, request: Any, _: list[int]) -> Answer:
+        """End an egg that is not needed."""
+        egg = self._eggs.get(request["egg"])
+        if egg is not None and egg.hatched is None:
+            self._lose(egg, "it is not needed")
+        return {}, []
+
+    def _lose(self, egg: Egg, why: str) -> None:
+        """An egg is no more; whoever waits for it is told."""
+        waited_for = egg.pidfd < 0 or egg.pidfd not in self._watched
+        self._forget(egg)
+        if waited_for:
+            self._reply(egg.request, {"error": f"a fork became no box: {why}", "again": True}, [])
+
+    def _has_ended(self, egg: Egg) -> None:
+        status = KILLED
+        with contextlib.suppress(OSError, ValueError):
+            status = int(_read(egg.channel)[0][:3])
+        hatched = egg.hatched
+        self._forget(egg)
+        if hatched is not None:
+            self._ended(hatched, status)
+
+    def _forget(self, egg: Egg) -> None:
+        del self._eggs[egg.name]
+        self._listen_no_more(egg)
+        if self._watched.pop(egg.pidfd, None) is not None:
+            self._poll.unregister(egg.pidfd)
+        if egg.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(egg.pidfd, signal.SIGKILL)
+            os.close(egg.pidfd)
+        egg.channel.close()
+
+    def retire(self, request: Any, _: list[int]) -> Answer:
+        """Have a nest's process end, which its forks outlive."""
+        nest = self._nests.get(request["nest"])
+        if nest is not None and nest.control is not None:
+            nest.control.close()
+            nest.control = None
+        return {}, []
+
+
+def _read(channel: socket.socket) -> tuple[bytes, int]:
+    """What was said, and who has said it: a number of the keeper's own process namespace.
+
+    Descriptors that come along are closed.
+    """
+    space = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4 * 4)
+    data, ancillary, _, _ = channel.recvmsg(64, space)
+    pid = 0
+    for level, kind, value in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            pid = _CREDENTIALS.unpack(value)[0]
+        elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            sent = array.array("i")
+            sent.frombytes(value[: len(value) // 4 * 4])
+            for descriptor in sent:
+                os.close(descriptor)
+    return data, pid
+
+
+def _space(pid: int, *, above: bool = True) -> int:
+    """The number of a process's process namespace, or of the one ``above`` it."""
+    own = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not above:
+            return os.fstat(own).st_ino
+        parent = fcntl.ioctl(own, NS_GET_PARENT)
+        try:
+            return os.fstat(parent).st_ino
+        finally:
+            os.close(parent)
+    finally:
+        os.close(own)
+
+
+def _join(cgroups: Sequence[str], pid: int) -> int:
+    """Put a process into control groups: the child that does so, 0 if there are none to join."""
+    if not cgroups:
+        return 0
+    child = os.fork()
+    if child == 0:
+        _put(cgroups, pid)
+    return child
+
+
+def _put(cgroups: Sequence[str], pid: int) -> NoReturn:
+    """In a forked child: the kernel lets a process wait that moves another, ten milliseconds say."""
+    status = 1
+    try:
+        syscalls.die_with_parent(signal.SIGKILL)
+        signal.set_wakeup_fd(-1)
+        for path in cgroups:
+            Path(path).write_text(str(pid))
+        status = 0
+    finally:
+        os._exit(status)
