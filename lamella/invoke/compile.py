@@ -27,6 +27,7 @@ END_SECONDS = 2.0
 MEBIBYTE = 1_048_576
 USR = Path("/usr")
 NOTHING: Mapping[str, Path] = MappingProxyType({})
+NO_STACKS: Mapping[str, Sequence[Path]] = MappingProxyType({})
 
 
 class BoxRunner:
@@ -53,10 +54,13 @@ class BoxRunner:
         readable: Sequence[Path],
         writable: Path,
         shown: Mapping[str, Path] = NOTHING,
+        stacked: Mapping[str, Sequence[Path]] = NO_STACKS,
     ) -> None:
-        """``shown`` are paths of the host that the command sees elsewhere, by where it does."""
+        """``shown`` are paths of the host that the command sees elsewhere, by where it does;
+        ``stacked`` are folders that it sees as one, topmost first."""
         binds = {**{str(path): path for path in readable}, **shown}
-        work = self._run(tuple(argv), binds, writable)
+        overlays = {target: tuple(folders) for target, folders in stacked.items()}
+        work = self._run(tuple(argv), binds, overlays, writable)
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def abort(self) -> None:
@@ -65,7 +69,13 @@ class BoxRunner:
         for box in self._running:
             box.kill()
 
-    async def _run(self, argv: tuple[str, ...], binds: Mapping[str, Path], writable: Path) -> None:
+    async def _run(
+        self,
+        argv: tuple[str, ...],
+        binds: Mapping[str, Path],
+        overlays: Mapping[str, tuple[Path, ...]],
+        writable: Path,
+    ) -> None:
         name = f"compile{next(self._numbers)}"
         cores = os.cpu_count() or 1
         # No small limit of processes: without control groups it counts all of the user's threads.
@@ -77,6 +87,7 @@ class BoxRunner:
             argv=argv,
             environment={"PATH": "/usr/bin:/bin"},
             limits=limits,
+            overlays=overlays,
             binds={**own, **binds},
             writable={str(writable): writable},
             directory=str(writable),

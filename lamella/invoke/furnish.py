@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from lamella.invoke import report
 from lamella.invoke.ahead import OPT, ahead
 from lamella.invoke.callback import LIFE_SECONDS, Callback
-from lamella.invoke.java_client import JavaClient
 from lamella.invoke.ways import Ways
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.mount import Stacks
@@ -79,6 +79,14 @@ class Furnished:
         return replace(self.plan, name=name)
 
 
+class JavaFolders(Protocol):
+    """What Java functions see as ``/var/runtime``."""
+
+    def overlay(self, function: Function, interpreter: Interpreter) -> tuple[Path, ...]:
+        """The host's directories, topmost first."""
+        ...
+
+
 class Furnisher:
     """Knows how to furnish every version on this node."""
 
@@ -89,7 +97,7 @@ class Furnisher:
         stacks: Stacks,
         bytecode: BytecodeTrees,
         callback: Callback,
-        java: JavaClient,
+        java: JavaFolders,
         ways: Ways,
     ) -> None:
         self._catalog = catalog
@@ -221,7 +229,9 @@ class Furnisher:
         if interpreter.family is not Family.PYTHON:
             shown = {OPT: self._stacks.lowerdirs(layers), TASK: (self._trees.ensure(code),)}
             is_java = interpreter.family is Family.JAVA
-            return {**shown, RUNTIME: (self._java.folder(interpreter),)} if is_java else shown
+            return (
+                {**shown, RUNTIME: self._java.overlay(function, interpreter)} if is_java else shown
+            )
         compiled = self._bytecode.of(interpreter)
         return {
             OPT: self._stacks.lowerdirs(

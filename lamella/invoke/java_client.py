@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Protocol
 
 from lamella.errors import HostError
@@ -24,11 +27,17 @@ from lamella.runtimes.java.find import OLDEST, major_of, version_of
 
 REHEARSAL = "lamella.rehearsal"
 """The property that makes the client rehearse: its value is the folder of a function."""
+CLASSES = "lamella.classes"
+"""The property that names a file of names: classes of layers that are loaded after it, not run."""
 QUICK = ("-J-Xmx256m", "-J-XX:+UseSerialGC", "-J-XX:TieredStopAtLevel=1")
 """What makes a short run of javac cost less."""
 
 _DATE = (2000, 1, 1, 0, 0, 0)
 _CLASSES = "classes"
+_ECHO = "lamella/rehearsal/Echo.class"
+"""The function of the rehearsal: beside the jar, so that it is loaded as a function is."""
+_LIST = "names"
+NOTHING: Mapping[str, Sequence[Path]] = MappingProxyType({})
 _MANIFEST = (
     "Manifest-Version: 1.0\r\nMain-Class: lamella.runtime.Main\r\n"
     # For the descriptor of log records, which Java makes of no number otherwise.
@@ -38,7 +47,7 @@ _MANIFEST = (
 
 class Runner(Protocol):
     """Runs a command in a box, which sees the host's paths ``readable`` and ``writable`` under
-    their own names and those of ``shown`` under others."""
+    their own names, those of ``shown`` under others, and those of ``stacked`` in one folder."""
 
     def __call__(
         self,
@@ -46,6 +55,7 @@ class Runner(Protocol):
         readable: Sequence[Path],
         writable: Path,
         shown: Mapping[str, Path] = ...,
+        stacked: Mapping[str, Sequence[Path]] = ...,
     ) -> None: ...
 
 
@@ -60,18 +70,33 @@ class JavaClient:
         """The folder for a Java. Raises HostError if its javac makes no classes."""
         return self._bytecode.made(key(interpreter), lambda folder: self._fill(interpreter, folder))
 
+    def rehearse(
+        self,
+        interpreter: Interpreter,
+        folder: Path,
+        names: Sequence[str],
+        layers: Mapping[str, Sequence[Path]],
+    ) -> None:
+        """Write into ``folder`` an archive that holds classes of ``layers`` too, by ``names``.
+
+        ``layers`` are the directories to stack in the box, topmost first, by where.
+        """
+        client = self.folder(interpreter)
+        with workshop(folder) as work:
+            (work / _LIST).write_text("\n".join(names))
+            argv = (f"-D{CLASSES}={work / _LIST}",)
+            self._rehearse(interpreter, client, work, argv, layers)
+            keep(work / ARCHIVE, folder / ARCHIVE)
+
     def _fill(self, interpreter: Interpreter, folder: Path) -> None:
-        with TemporaryDirectory(prefix=".compile-", dir=folder) as temporary:
-            # The process may run as a user of its own, who must get through the folder above.
-            Path(temporary).chmod(0o711)
-            work = Path(temporary, "work")
-            (work / _CLASSES).mkdir(parents=True)
-            for each in (work, work / _CLASSES):
-                each.chmod(0o777)
+        with workshop(folder) as work:
+            (work / _CLASSES).mkdir()
+            (work / _CLASSES).chmod(0o777)
             self._compile(interpreter, work)
             pack(work / _CLASSES, folder / JAR)
+            keep(work / _CLASSES / _ECHO, folder / _ECHO)
             if major_of(interpreter.version) >= ARCHIVES_SINCE:
-                self._rehearse(interpreter, folder / JAR, work)
+                self._rehearse(interpreter, folder, work)
                 keep(work / ARCHIVE, folder / ARCHIVE)
 
     def _compile(self, interpreter: Interpreter, work: Path) -> None:
@@ -85,19 +110,39 @@ class JavaClient:
         if not any((work / _CLASSES).rglob("Main.class")):
             raise HostError(f"{javac} has not compiled Lamella's client for Java.")
 
-    def _rehearse(self, interpreter: Interpreter, jar: Path, work: Path) -> None:
+    def _rehearse(
+        self,
+        interpreter: Interpreter,
+        client: Path,
+        work: Path,
+        more: Sequence[str] = (),
+        layers: Mapping[str, Sequence[Path]] = NOTHING,
+    ) -> None:
         """Have an archive written. One that is not there costs time at starts, and nothing else."""
         place = f"{RUNTIME}/{JAR}"
         archive = f"-XX:ArchiveClassesAtExit={work / ARCHIVE}"
-        task = f"-D{REHEARSAL}={work / _CLASSES}"
-        argv = [str(interpreter.path), "-Xmx128m", *COMMON, archive, task, "-jar", place]
-        self._run(argv, (), work, {place: jar})
+        task = f"-D{REHEARSAL}={client}"
+        argv = [str(interpreter.path), "-Xmx256m", *COMMON, archive, task, *more, "-jar", place]
+        self._run(argv, (client,), work, {place: client / JAR}, layers)
+
+
+@contextmanager
+def workshop(folder: Path) -> Iterator[Path]:
+    """A folder below ``folder``, until the end, that a process in a box can write into."""
+    with TemporaryDirectory(prefix=".compile-", dir=folder) as temporary:
+        # The process may run as a user of its own, who must get through the folder above.
+        Path(temporary).chmod(0o711)
+        work = Path(temporary, "work")
+        work.mkdir()
+        work.chmod(0o777)
+        yield work
 
 
 def sources() -> list[Path]:
     return sorted(SOURCES.rglob("*.java"))
 
 
+@cache
 def key(interpreter: Interpreter) -> str:
     """The folder's name: another for other sources, another compiler or another Java."""
     digest = hashlib.sha256()
@@ -128,5 +173,6 @@ def pack(classes: Path, jar: Path) -> None:
 def keep(made: Path, at: Path) -> None:
     """Take over what a box wrote, if it is a file."""
     if made.is_file() and not made.is_symlink():
+        at.parent.mkdir(parents=True, exist_ok=True)
         at.write_bytes(made.read_bytes())
         at.chmod(0o644)

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -60,6 +60,7 @@ from lamella.invoke.failing import Failing
 from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.grants import Grants
+from lamella.invoke.java_archives import JavaArchives
 from lamella.invoke.java_client import JavaClient
 from lamella.invoke.learned import Learned
 from lamella.invoke.memory import MemoryWatch
@@ -80,6 +81,7 @@ from lamella.layers.packages import Packages
 from lamella.layers.policy import Policies
 from lamella.layers.publish import Publishing
 from lamella.layers.s3_source import S3Source
+from lamella.layers.sets import SetFolders
 from lamella.layers.trees import Trees
 from lamella.logs.append import LogStreams
 from lamella.logs.groups import Groups as LogGroups
@@ -177,8 +179,10 @@ class Server:
         stacks = Stacks(trees, folders.node / "stacks")
         runner = BoxRunner(spawner, groups, reserve, loop)
         bytecode = BytecodeTrees(folders.node / "bytecode", runner)
-        collecting = Collecting(records, blobs, trees, stacks, bytecode)
-        await asyncio.to_thread(clean, blobs, trees, stacks, bytecode, collecting)
+        sets = SetFolders(folders.node / "sets")
+        derived = (trees, stacks, bytecode, sets)
+        collecting = Collecting(records, blobs, *derived)
+        await asyncio.to_thread(clean, blobs, derived, collecting)
 
         streams = LogStreams(folders.root / "logs")
         stack.callback(streams.close)
@@ -192,7 +196,8 @@ class Server:
         catalog = await asyncio.to_thread(interpreters, folders.root)
         callback = Callback(sessions, settings.function_endpoint)
         doors = Doors()
-        java = JavaClient(bytecode, runner)
+        java = JavaArchives(sets, JavaClient(bytecode, runner), catalog, stacks, collecting)
+        stack.push_async_callback(java.close)
         ways = Ways(settings.network, settings.network_allow, records.function_tags)
         furnisher = Furnisher(catalog, trees, stacks, bytecode, callback, java, ways)
         failing = Failing(records, Owners(trees.manifest))
@@ -207,7 +212,7 @@ class Server:
             furnished = await asyncio.to_thread(
                 furnisher.furnish, function, name, provisioned=provisioned
             )
-            furnished = learned.ask(function, furnished)
+            furnished = java.ask(function, learned.ask(function, furnished))
             where = (function.account, function.region, function.effective_log_group)
             return Environment(
                 name, function, furnished, streams.open(*where, furnished.stream), ground
@@ -429,10 +434,12 @@ def application(
 
 
 def clean(
-    blobs: DiskBlobs, trees: Trees, stacks: Stacks, bytecode: BytecodeTrees, collecting: Collecting
+    blobs: DiskBlobs,
+    derived: Iterable[Trees | Stacks | BytecodeTrees | SetFolders],
+    collecting: Collecting,
 ) -> None:
     """Remove what a crash left: half-written files, half-made trees, bytes that nothing uses."""
-    gone = blobs.sweep() + trees.sweep() + stacks.sweep() + bytecode.sweep()
+    gone = blobs.sweep() + sum(each.sweep() for each in derived)
     gone += collecting.collect_all()
     if gone:
         log.info("removed %d leftovers of an earlier server", gone)

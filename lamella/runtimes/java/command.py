@@ -18,6 +18,10 @@ JAR = "lamella.jar"
 ARCHIVE = "lamella.jsa"
 RUNTIME = "/var/runtime"
 OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
+PROGRAM = "-jar"
+"""What the client's jar follows, and no option of the JVM."""
+LEARN = "-Dlamella.learn=true"
+"""Has the client tell which classes it takes from layers."""
 ARCHIVES_SINCE = 13
 """The first Java that keeps classes in an archive when it ends."""
 
@@ -52,7 +56,7 @@ def command(memory_mb: int, version: str, environment: Mapping[str, str]) -> tup
     """
     own = " ".join(environment.get(name, "") for name in OPTIONS)
     kept = (option for option in _options(memory_mb, version) if not _is_told(option, own))
-    return (*kept, "-jar", f"{RUNTIME}/{JAR}")
+    return (*kept, PROGRAM, f"{RUNTIME}/{JAR}")
 
 
 def _options(memory_mb: int, version: str) -> tuple[str, ...]:

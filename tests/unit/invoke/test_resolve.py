@@ -15,11 +15,13 @@ from lamella.functions.ready import UNNAMED_FAULT
 from lamella.functions.update import update_configuration
 from lamella.invoke.callback import Callback
 from lamella.invoke.furnish import Furnisher
+from lamella.invoke.java_archives import JavaArchives
 from lamella.invoke.java_client import JavaClient
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.ways import Ways
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.mount import Stacks
+from lamella.layers.sets import SetFolders
 from lamella.runtimes.catalog import Catalog
 from tests.unit.functions.works import Works, works
 from tests.unit.layers.shelf import ACCOUNT, REGION
@@ -41,18 +43,22 @@ def resolver(at: Works, tmp_path: Path) -> Resolver:
         readable: Sequence[Path],
         writable: Path,
         shown: Mapping[str, Path] | None = None,
+        stacked: Mapping[str, Sequence[Path]] | None = None,
     ) -> None:
         raise AssertionError("nothing is compiled for a custom runtime")
 
     trees = at.shelf.trees
     bytecode = BytecodeTrees(tmp_path / "bytecode", run)
+    catalog, stacks = Catalog.discover({"PATH": ""}, tmp_path), Stacks(trees, tmp_path / "stacks")
+    client = JavaClient(bytecode, run)
+    sets = SetFolders(tmp_path / "sets")
     furnisher = Furnisher(
-        Catalog.discover({"PATH": ""}, tmp_path),
+        catalog,
         trees,
-        Stacks(trees, tmp_path / "stacks"),
+        stacks,
         bytecode,
         Callback(Sessions(b"k" * 32, time.time)),
-        JavaClient(bytecode, run),
+        JavaArchives(sets, client, catalog, stacks, at.shelf.collecting),
         Ways(),
     )
     return Resolver(at.shelf.records, at.shelf.collecting, at.shop.readying, furnisher)

@@ -172,6 +172,7 @@ def test_a_javac_that_compiles_nothing_is_named(tmp_path: Path) -> None:
         readable: Sequence[Path],
         writable: Path,
         shown: Mapping[str, Path] | None = None,
+        stacked: Mapping[str, Sequence[Path]] | None = None,
     ) -> None:
         assert writable.stat().st_mode & 0o777 == 0o777
 

@@ -20,6 +20,8 @@ public final class Main {
     private final Client client;
     private final Logs logs;
     private final Map<String, String> environ;
+    /** Asked once what it has loaded, when an invocation has been answered for the first time. */
+    private Loader asked;
 
     private Main(Client client, Logs logs, Map<String, String> environ) {
         this.client = client;
@@ -63,6 +65,7 @@ public final class Main {
     private void run() throws IOException {
         String layers = System.getProperty("lamella.layers", "/opt");
         ClassLoader loader = loader(environ.get("LAMBDA_TASK_ROOT"), layers);
+        asked = loader instanceof Loader ? (Loader) loader : null;
         Thread.currentThread().setContextClassLoader(loader);
         Contexts contexts = new Contexts(logs, environ);
         contexts.install(loader);
@@ -108,6 +111,10 @@ public final class Main {
                 flush();
                 // A function may have interrupted the thread that it was called by.
                 Thread.interrupted();
+                if (asked != null) {
+                    client.tell(asked.told());
+                    asked = null;
+                }
                 return client.respond(id, answer);
             }
         }
@@ -127,12 +134,16 @@ public final class Main {
     }
 
     /** The function's classes and jars, then the layers' jars. */
-    private static ClassLoader loader(String task, String layers) throws MalformedURLException {
+    static ClassLoader loader(String task, String layers) throws MalformedURLException {
         List<URL> places = new ArrayList<URL>();
         places.add(new URL("file", null, -1, task + "/"));
         addJars(task + "/lib", places);
         addJars(layers + "/java/lib", places);
-        return new URLClassLoader(places.toArray(new URL[0]), Main.class.getClassLoader());
+        URL[] all = places.toArray(new URL[0]);
+        if (System.clearProperty("lamella.learn") != null) {
+            return new Loader(all, Main.class.getClassLoader(), layers + "/java/lib/");
+        }
+        return new URLClassLoader(all, Main.class.getClassLoader());
     }
 
     private static void addJars(String folder, List<URL> places) throws MalformedURLException {
