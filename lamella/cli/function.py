@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from lamella.cli import accounts, function_profile, output
+from lamella.cli import accounts, function_imports, function_profile, output
 
 if TYPE_CHECKING:
     from lamella.functions.failures import Failure, Failures
 
 app = typer.Typer(help="Look into functions.", no_args_is_help=True)
 app.command("profile")(function_profile.command)
+app.command("imports")(function_imports.command)
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 

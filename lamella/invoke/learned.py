@@ -75,8 +75,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is known of a set: how many initialisations of each code (by the beginning of its
-    digest) told something, and when the last one did."""
+    """What is known of a set: how many initialisations of each function's code told something
+    (by region, name and the beginning of the code's digest), and when the last one did."""
 
     inits: Mapping[str, int] = field(default_factory=dict)
     last: float = 0.0
@@ -86,10 +86,37 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What an initialisation of a function with this ``code`` told."""
+    """What an initialisation of a function's code (`Lesson.inits`) told."""
 
     code: str
     names: bytes
+
+
+def everything(records: Records) -> dict[LayerSet, Lesson]:
+    """What is kept of every set."""
+    return {
+        LayerSet(
+            document.at.account, document.value["runtime"], tuple(document.value["layers"])
+        ): _from_document(document.value)
+        for document in records.all_documents(Kind.LEARNED)
+    }
+
+
+def of_function(
+    records: Records, name: str, account: str | None = None, region: str | None = None
+) -> list[tuple[LayerSet, Lesson]]:
+    """What is kept of the sets that functions of that name have taught, the newest first; of every
+    account and region or of one."""
+    found = [
+        (which, lesson)
+        for which, lesson in everything(records).items()
+        if account in (None, which.account)
+        and any(
+            name == of[1] and region in (None, of[0])
+            for of in (code.split(":") for code in lesson.inits)
+        )
+    ]
+    return sorted(found, key=lambda each: -each[1].last)
 
 
 def set_of(function: Function) -> LayerSet:
@@ -111,10 +138,7 @@ class Learned:
 
     def load(self) -> None:
         """At start-up: take in what an earlier server learned. Blocks."""
-        for document in self._records.all_documents(Kind.LEARNED):
-            value = document.value
-            which = LayerSet(document.at.account, value["runtime"], tuple(value["layers"]))
-            self._known[which] = _from_document(value)
+        self._known.update(everything(self._records))
 
     def wants(self, function: Function) -> bool:
         """Whether an initialisation of ``function`` is to be asked."""
@@ -295,7 +319,7 @@ def _sentence(text: str) -> str:
 
 
 def _code(function: Function) -> str:
-    return function.code.digest[:16]
+    return f"{function.region}:{function.name}:{function.code.digest[:16]}"
 
 
 def _key(which: LayerSet) -> DocumentKey:

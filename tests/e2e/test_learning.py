@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from lamella.cli.main import app
+from lamella.invoke.learned import Learned
 from lamella.model.document import Document, Kind
+from lamella.model.function import Function
 from lamella.records.sqlite import open_records
+from lamella.wiring.accounts import account_records
 from lamella.wiring.host import RECORDS
 from tests.e2e.server import Cloud, Server, serving, zipped
 
@@ -117,3 +125,40 @@ def test_modules_are_tried_and_imported_in_a_box(tmp_path: Path) -> None:
     assert report["imported"] == ["below", "shared", "boto3"]
     assert report["refused"] == {"bad": "leaves a thread behind"}
     assert report["fault"] is None
+
+
+def test_what_was_learned_is_shown(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", environ=PLAIN) as server:
+        cloud = Cloud(server.endpoint)
+        name = cloud.function({"app.py": HANDLER, "helper.py": "", "shared.py": ""})
+        cloud.result(name)
+    (shown,) = json.loads(command(server, name, "--json"))
+    assert (shown["runtime"], shown["layers"], shown["imported"]) == ("python3.11", [], None)
+    assert "colorsys" in shown["modules"]
+    said = command(server, name)
+    assert said.startswith("python3.11, no layers: ")
+    assert said.endswith("modules were imported.\nNone was tried yet.\n")
+    assert command(server, "nobody") == "Nothing is known yet of what nobody imports.\n"
+    with account_records(server.data) as records:
+        known = Learned(records)
+        known.load()
+        (which,) = known.verdicts()
+        function = records.function(which.account, "eu-west-1", name, "$LATEST")
+        assert function is not None
+        asyncio.run(judge(known, function))
+    said = command(server, name)
+    assert "1 of them can be imported ahead." in said
+    assert "Variables that they look at: LEVEL\n" in said
+    assert "odd\tleaves a thread behind\n" in said
+
+
+async def judge(known: Learned, function: Function) -> None:
+    refused = {"odd": "leaves a thread behind"}
+    known.verdict(function, {"imported": ["colorsys"], "refused": refused, "read": ["LEVEL"]})
+    await known.close()
+
+
+def command(server: Server, *words: str) -> str:
+    done = CliRunner().invoke(app, ["function", "imports", *words, "--data", str(server.data)])
+    assert done.exit_code == 0, done.output
+    return done.output

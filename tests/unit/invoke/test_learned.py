@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from lamella.invoke import learned
-from lamella.invoke.learned import Learned, merged, names_of, set_of
+from lamella.invoke.learned import Learned, merged, names_of, of_function, set_of
 from lamella.model.document import Kind
 from lamella.model.function import Function
 from lamella.model.layer import LayerRef
@@ -144,7 +144,9 @@ def test_the_codes_that_a_set_remembers_are_bounded(
     async def scenario(known: Learned) -> None:
         for digit in "abc":
             await init(known, function=replace(FN, code=replace(FN.code, digest=digit * 64)))
-        assert list(known.verdicts()[set_of(FN)].inits) == ["b" * 16, "c" * 16]
+        assert list(known.verdicts()[set_of(FN)].inits) == [
+            f"{FN.region}:{FN.name}:{digit * 16}" for digit in "bc"
+        ]
 
     play(records, scenario)
 
@@ -202,6 +204,20 @@ def test_the_sets_of_an_account_are_bounded(
 
     play(records, scenario, clock)
     assert len(records.all_documents(Kind.LEARNED)) == 3
+
+
+def test_what_a_function_taught_is_found_by_its_name(records: Records) -> None:
+    async def scenario(known: Learned) -> None:
+        await init(known, "numpy")
+        await init(known, "yaml", function=replace(FN, name="other", layers=()))
+
+    play(records, scenario)
+    ((which, lesson),) = of_function(records, FN.name)
+    assert (which, lesson.modules) == (set_of(FN), ("numpy",))
+    assert of_function(records, FN.name, FN.account, FN.region)
+    assert not of_function(records, FN.name, "111111111111")
+    assert not of_function(records, FN.name, None, "us-east-1")
+    assert not of_function(records, "nobody")
 
 
 REPORT = {
