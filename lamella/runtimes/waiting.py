@@ -17,7 +17,8 @@ from lamella.model.function import Function
 from lamella.runtimes.start import WRAPPER
 
 WAITS = "_LAMELLA_WAITS"
-"""Tells a runtime's client to wait. No function can have a variable of this name."""
+"""Tells a runtime's client to wait, and where the Runtime API is. No function can have a variable
+of this name."""
 ORDERS, SAYS = 7, 8
 """Where what waits is told what to be, and where it says that it does."""
 SHELL = ("/bin/sh", "-c", f'echo >&{SAYS}; exec {SAYS}>&-; eval "$(cat <&{ORDERS})"')
@@ -27,9 +28,8 @@ _READ_AT_START = re.compile(
     r"|NODE_|UV_|NAPI_|RUBY|GEM_|BUNDLE|TERM$|PWD$|TMPDIR$"
 )
 """Variables that an interpreter, or a library that it is linked with, reads when it begins."""
-_AT_START = (
-    *("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "NODE_PATH", "GEM_HOME", "GEM_PATH", "RUBYLIB"),
-    "AWS_LAMBDA_RUNTIME_API",
+_AT_START = frozenset(
+    ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "NODE_PATH", "GEM_HOME", "GEM_PATH", "RUBYLIB")
 )
 _RUBYS_OWN = frozenset(
     [
@@ -95,7 +95,8 @@ def _names(folder: Path) -> list[str]:
 
 def begins_with(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that a started runtime begins with: those of its kind, whatever the function."""
-    return {WAITS: "1", **{name: environment[name] for name in _AT_START if name in environment}}
+    begun = {name: value for name, value in environment.items() if name in _AT_START}
+    return {**begun, WAITS: environment["AWS_LAMBDA_RUNTIME_API"]}
 
 
 def told(environment: Mapping[str, str], directory: str) -> bytes:

@@ -19,7 +19,12 @@ NODE = replace(FUNCTION, runtime="nodejs20.x")
 PLAN = BoxPlan(
     name="e1",
     argv=("/var/lang/bin/node", "--max-old-space-size=116", "/var/runtime/bootstrap.cjs"),
-    environment={"PATH": "/bin", "NODE_PATH": "/opt", "_HANDLER": "a.b", "AWS_SESSION_TOKEN": "t"},
+    environment={
+        "PATH": "/bin",
+        "NODE_PATH": "/opt",
+        "_HANDLER": "a.b",
+        "AWS_LAMBDA_RUNTIME_API": "a:1",
+    },
     limits=Limits(memory=128, tmp=512),
     overlays={
         "/opt": (Path("/l/2"), Path("/l/1")),
@@ -41,7 +46,7 @@ def made(function: Function = NODE, plan: BoxPlan = PLAN) -> BoxPlan:
 def test_it_shows_and_knows_nothing_of_a_function() -> None:
     box = made()
     assert box.overlays == {"/opt": (), "/var/task": (), "/x": (Path("/y"),)}
-    assert box.environment == {"_LAMELLA_WAITS": "1", "PATH": "/bin", "NODE_PATH": "/opt"}
+    assert box.environment == {"_LAMELLA_WAITS": "a:1", "PATH": "/bin", "NODE_PATH": "/opt"}
     assert (box.argv, box.binds, box.listen) == (PLAN.argv, PLAN.binds, PLAN.listen)
 
 

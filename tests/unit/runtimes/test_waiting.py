@@ -81,9 +81,9 @@ def test_a_ruby_with_a_layers_gems_begins_with_them(tmp_path: Path) -> None:
 
 
 def test_it_begins_with_nothing_of_the_function() -> None:
-    given = {"PATH": "/bin", "NODE_PATH": "/opt", "_HANDLER": "a.b", "MINE": "x", "TZ": ":UTC"}
-    begun = waiting.begins_with(given)
-    assert begun == {"_LAMELLA_WAITS": "1", "PATH": "/bin", "TZ": ":UTC", "NODE_PATH": "/opt"}
+    given = {"PATH": "/bin", "_HANDLER": "a.b", "MINE": "x", "TZ": ":UTC"}
+    begun = waiting.begins_with({**given, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"})
+    assert begun == {"_LAMELLA_WAITS": "127.0.0.1:9001", "PATH": "/bin", "TZ": ":UTC"}
 
 
 def test_all_variables_are_told() -> None:

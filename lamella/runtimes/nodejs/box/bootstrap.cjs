@@ -12,7 +12,7 @@ const { load } = require('./load.cjs');
 const { whenKnown } = require('./waiting.cjs');
 
 const { env } = process;
-const client = new RuntimeClient(env.AWS_LAMBDA_RUNTIME_API);
+const client = new RuntimeClient(env._LAMELLA_WAITS || env.AWS_LAMBDA_RUNTIME_API);
 
 let withoutCallbacks = false;
 let handler;

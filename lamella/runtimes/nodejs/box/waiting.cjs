@@ -26,11 +26,13 @@ function becomeFunction() {
   fs.closeSync(ORDERS);
   // Nobody is told anything when the server has ended.
   if (told === '') process.exit(1);
-  for (const name of Object.keys(env)) delete env[name];
-  for (const variable of told.split('\0')) {
+  const variables = new Map(told.split('\0').map((variable) => {
     const equals = variable.indexOf('=');
-    env[variable.slice(0, equals)] = variable.slice(equals + 1);
-  }
+    return [variable.slice(0, equals), variable.slice(equals + 1)];
+  }));
+  // What is right already is left alone: whenever TZ is set, Node.js looks for its zone anew.
+  for (const name of Object.keys(env)) if (variables.get(name) !== env[name]) delete env[name];
+  for (const [name, value] of variables) if (env[name] !== value) env[name] = value;
   process.chdir(env.PWD);
 }
 
