@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from lamella.model.function import Function
 from lamella.runtimes import waiting
@@ -23,13 +25,15 @@ def ahead(function: Function, plan: BoxPlan) -> BoxPlan | None:
         return None
     if waiting.may_start(function, plan.overlays[OPT], plan.overlays[TASK]):
         argv, environment = plan.argv, waiting.begins_with(plan.environment)
+        overlays: Mapping[str, tuple[Path, ...]] = {**plan.overlays, OPT: (), TASK: ()}
     else:
         argv, environment = waiting.SHELL, {}
+        overlays = dict.fromkeys(plan.overlays, ())
     return replace(
         plan,
         name="",
         argv=argv,
         environment=environment,
-        overlays={**plan.overlays, OPT: (), TASK: ()},
+        overlays=overlays,
         limits=replace(plan.limits, tmp=ROOM_BYTES),
     )

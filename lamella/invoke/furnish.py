@@ -143,7 +143,7 @@ class Furnisher:
         )
         line = report.init_start(*runtime_version(function))
         extensions = self._extensions(function)
-        has_own = unstartable is not None or bool(extensions)
+        has_own = bool(unstartable or extensions) or self._ways.declines_forks(function)
         why = self._plain(function, interpreter, plan, extensions)
         return Furnished(
             plan=plan,

@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
 from lamella.errors import SandboxFailed
-from lamella.invoke.ahead import OPT, ROOM_BYTES
+from lamella.invoke.ahead import ROOM_BYTES
 from lamella.invoke.furnish import Furnished
 from lamella.invoke.pressure import Cause, Holder, S, Unused, first_to_go
 from lamella.runtimes import waiting
-from lamella.runtimes.start import TASK
 from lamella.sandbox import usage
 from lamella.sandbox.box import Box, BoxLost, Pipe, Room
 from lamella.sandbox.plan import BoxPlan, Mount
@@ -77,10 +76,10 @@ class Stock:
 
 
 class Ready:
-    """A box that waits; ``is_started`` says that its interpreter runs."""
+    """A box that waits, made by ``plan``."""
 
     def __init__(
-        self, spawner: Spawner, box: Box, place: Place, pipe: Pipe, orders: int, *, is_started: bool
+        self, spawner: Spawner, box: Box, plan: BoxPlan, place: Place, pipe: Pipe, orders: int
     ) -> None:
         self.box = box
         self.group = place.group
@@ -88,7 +87,7 @@ class Ready:
         self.uid = place.uid
         self._spawner = spawner
         self._orders = orders
-        self._is_started = is_started
+        self._plan = plan
 
     @property
     def is_alive(self) -> bool:
@@ -103,15 +102,17 @@ class Ready:
 
         Raises BoxLost if that cannot be: it has ended then.
         """
-        mounts = [Mount(target, plan.overlays[target]) for target in (OPT, TASK)]
-        if self._is_started:
-            order = waiting.told(plan.environment, plan.directory)
-        else:
+        mounts = [
+            Mount(target, sources)
+            for target, sources in plan.overlays.items()
+            if sources and sources != self._plan.overlays[target]
+        ]
+        if self._plan.argv == waiting.SHELL:
             order = waiting.script(plan.argv, plan.environment, plan.directory)
+        else:
+            order = waiting.told(plan.environment, plan.directory)
         try:
-            await self._spawner.attach(
-                self.box.name, [each for each in mounts if each.sources], room
-            )
+            await self._spawner.attach(self.box.name, mounts, room)
             os.write(self._orders, order)
         except (SandboxFailed, OSError) as error:
             log.warning("a box that was kept ready is of no use: %s", error)
@@ -273,7 +274,7 @@ class ReadyBoxes:
                     raise SandboxFailed(f"it has ended: {_printed(pipe)}")
             failing.pop_all()
         at = Place(place.group, None, room.uid)
-        return Ready(self._spawner, box, at, pipe, orders, is_started=plan.argv != waiting.SHELL)
+        return Ready(self._spawner, box, plan, at, pipe, orders)
 
     async def _clear(self, ready: Ready) -> None:
         """End a box that nobody has taken, and give back everything of it."""

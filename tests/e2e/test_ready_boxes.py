@@ -187,6 +187,16 @@ def test_eight_at_once_are_answered(on: Side) -> None:
         assert sorted(callers.map(partial(on.cloud.result, name), range(8))) == list(range(8))
 
 
+def test_a_function_may_decline(on: Side) -> None:
+    other = on.function("nodejs20.x")
+    on.begun_ready(other)
+    on.until_waiting()
+    name = on.function("nodejs20.x", Tags={"lamella:preload": "off"})
+    taken = on.taken
+    on.cloud.result(name)
+    assert on.taken == taken
+
+
 def test_boxes_that_nobody_uses_go(tmp_path: Path) -> None:
     with serving(tmp_path / "data", "--idle-seconds", "1") as server:
         side = Side(server)

@@ -82,6 +82,7 @@ def test_where_the_interpreter_cannot_have_begun_a_shell_waits() -> None:
     for function in (wrapped, replace(NODE, runtime="java21"), replace(NODE, runtime="provided")):
         box = made(function)
         assert (box.argv, box.environment) == (waiting.SHELL, {})
+        assert box.overlays == {"/opt": (), "/var/task": (), "/x": ()}
 
 
 def test_python_and_boxes_with_a_network_begin_by_themselves() -> None:
