@@ -101,17 +101,6 @@ def test_the_function_itself_is_as_it_was(
     assert "AssertionError" in str(cloud.invoke(function[0]).payload)
 
 
-def test_a_version_is_measured_and_shown_as_a_table(
-    cloud: Cloud, server: Server, function: tuple[str, list[str]]
-) -> None:
-    version = cloud.client.publish_version(FunctionName=function[0])["Version"]
-    table = run(server, f"{function[0]}:{version}", "--runs", "1").stdout
-    assert table.startswith(f"# {function[0]} on python3.11: 1 cold starts")
-    assert "\nbox, runtime, its client\t" in table
-    assert "\ncold start\t" in table
-    assert "\nearly\t" in table
-
-
 @pytest.mark.skipif(shutil.which("node") is None, reason="this host has no Node.js")
 def test_functions_of_node_are_told_apart_where_they_require(cloud: Cloud, server: Server) -> None:
     code = "const t = Date.now() + 30; while (Date.now() < t);"
@@ -132,10 +121,20 @@ def test_functions_of_node_are_told_apart_where_they_require(cloud: Cloud, serve
     assert plain["byOwnerMs"]["ES modules"] > 29
 
 
-def test_a_handler_that_cannot_be_loaded_says_why(cloud: Cloud, server: Server) -> None:
-    name = cloud.function("import nowhere\n")
-    done = run(server, name, "--runs", "1", code=1)
+def test_a_handler_that_cannot_be_loaded_says_why_and_what_it_cost(
+    cloud: Cloud, server: Server
+) -> None:
+    layer = cloud.layer(zipped({"python/early.py": "X = 1\n"}))
+    name = cloud.function("import early\nimport nowhere\n", layers=[layer])
+    version = cloud.client.publish_version(FunctionName=name)["Version"]
+    cloud.client.update_function_code(FunctionName=name, ZipFile=zipped({"app.py": "no python"}))
+    done = run(server, f"{name}:{version}", "--runs", "1", code=1)
     assert "could not be loaded: ModuleNotFoundError: No module named 'nowhere'" in done.stderr
+    assert done.stdout.startswith(f"# {name} on python3.11: 1 cold starts")
+    assert f"\n{':'.join(layer.split(':')[-2:])}\t" in done.stdout
+    assert "\nbox, runtime, its client\t" in done.stdout
+    assert "\ncold start\t" in done.stdout
+    assert "\nearly\t" in done.stdout
 
 
 def test_what_cannot_be_measured_is_said(cloud: Cloud, server: Server) -> None:
