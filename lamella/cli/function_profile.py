@@ -73,6 +73,8 @@ def command(
         output.as_json(_told(measured))
     else:
         _print(measured)
+        if len(measured.ways) < len(ways):
+            print("A server begins it as its first call, always: nothing of it is made ahead.")
     if measured.error is not None:
         output.fail(
             f"The handler of {subject.name} could not be loaded: {measured.error}\nIt is loaded"
@@ -118,9 +120,8 @@ def _print(price: FunctionPrice) -> None:
     runs = len(ways[0].starts)
     owners = dict.fromkeys(owner for way in ways for owner in way.owners)
     listed = dict.fromkeys([each.name for each in subject.layers])
-    title = f"{subject.name} on {subject.runtime}: {runs} cold starts" + (
-        " each" if len(ways) > 1 else ""
-    )
+    kinds = ", ".join(way.title for way in ways)
+    title = f"{subject.name} on {subject.runtime}: {runs} cold starts each, {kinds}"
     rows = [
         (owner, *(profile.ms(way.owners.get(owner, 0.0)) for way in ways))
         for owner in {**owners, **listed}

@@ -86,8 +86,18 @@ def test_each_layers_share_of_the_cold_start_is_told(
     assert modules["wsgiref.util"] == "standard library"
 
 
+def test_what_is_imported_ahead_costs_the_cold_start_nothing(
+    told: tuple[dict[str, Any], str],
+) -> None:
+    preloaded = told[0]["ways"]["preloaded"]
+    assert [each["name"] for each in preloaded["modules"]] == ["app"]
+    assert preloaded["byOwnerMs"].keys() == {"the function"}
+    assert preloaded["coldMs"] < told[0]["ways"]["plain"]["coldMs"]
+
+
 def test_the_chart_shows_loading_the_handler(told: tuple[dict[str, Any], str]) -> None:
     assert "<h2>Loading the handler, plain: " in told[1]
+    assert "<h2>Loading the handler, preloaded: " in told[1]
 
 
 def test_the_function_itself_is_as_it_was(
@@ -130,7 +140,7 @@ def test_a_handler_that_cannot_be_loaded_says_why_and_what_it_cost(
     cloud.client.update_function_code(FunctionName=name, ZipFile=zipped({"app.py": "no python"}))
     done = run(server, f"{name}:{version}", "--runs", "1", code=1)
     assert "could not be loaded: ModuleNotFoundError: No module named 'nowhere'" in done.stderr
-    assert done.stdout.startswith(f"# {name} on python3.11: 1 cold starts")
+    assert done.stdout.startswith(f"# {name} on python3.11: 1 cold starts each, plain\n")
     assert f"\n{':'.join(layer.split(':')[-2:])}\t" in done.stdout
     assert "\nbox, runtime, its client\t" in done.stdout
     assert "\ncold start\t" in done.stdout

@@ -121,14 +121,15 @@ def _gets_warm(laboratory: Laboratory, subject: Subject, say: Say) -> bool:
     other languages than Python is not seen so; there some starts are all it takes.
     """
     say("wait until the server has learned what it imports")
-    first = laboratory.cold_start(PRELOADED)
+    first = laboratory.cold_start(PRELOADED).trace
     is_python = subject.runtime.startswith("python")
+    if first.error is not None or (is_python and len(first.imports) < 2):
+        return False
     until = time.monotonic() + LEARN_SECONDS
     starts = 1
     while starts < LEAST_STARTS or (is_python and time.monotonic() < until):
         starts += 1
-        found = laboratory.cold_start(PRELOADED)
-        if is_python and len(found.trace.imports) < len(first.trace.imports):
+        if len(laboratory.cold_start(PRELOADED).trace.imports) < len(first.imports):
             return True
     return not is_python
 

@@ -28,6 +28,8 @@ SECONDS: Final = 900
 MEMORY: Final = 3_008
 TMP: Final = 2_048
 WAIT_SECONDS: Final = 600
+CALM_SECONDS: Final = 0.3
+"""What a server has to end the environment before, and to make ready what it makes ahead."""
 WORKERS: Final = 2
 """Processes that compile at once: as many as the server uses."""
 HANDLER: Final = "lamella_profile.handler"
@@ -126,6 +128,7 @@ class Laboratory:
             FunctionName=name, Description=f"turn {self._turns}"
         )
         self._settled(name)
+        time.sleep(CALM_SECONDS)
         called, answer = self._timed(name)
         warm = min(self._timed(name)[0] for _ in range(3))
         return ColdStart(called, warm, read(answer))
