@@ -76,7 +76,6 @@ class Egg:
             "environment": {"PWD": plan.directory, **plan.environment},
             "directory": plan.directory,
             "argv": plan.argv,
-            "threads": max(1, int(plan.limits.weight)),
             "rlimits": {getattr(resource, name): value for name, value in limits.items()},
         }
         asked = {"do": "hatch", "egg": self.name, "told": told}

@@ -77,7 +77,7 @@ def become(client, data, descriptors):
         # It was read when the client was loaded.
         importlib.reload(client)
     reseed.restart_clocks()
-    preload.restore_threads(told["threads"])
+    preload.restore_threads()
     for name in OWN:
         sys.modules.pop(name, None)
     return told["argv"][-1] == "--learn"
