@@ -79,11 +79,15 @@ class Furnished:
         return replace(self.plan, name=name)
 
 
-class JavaFolders(Protocol):
-    """What Java functions see as ``/var/runtime``."""
+class Caches(Protocol):
+    """What was made ahead for the layers of functions; directories of the host."""
 
-    def overlay(self, function: Function, interpreter: Interpreter) -> tuple[Path, ...]:
-        """The host's directories, topmost first."""
+    def runtime(self, function: Function, interpreter: Interpreter) -> tuple[Path, ...]:
+        """A Java function's ``/var/runtime``, topmost first."""
+        ...
+
+    def above(self, function: Function, interpreter: Interpreter) -> Mapping[str, Path]:
+        """What belongs directly above layers, by digest."""
         ...
 
 
@@ -97,7 +101,7 @@ class Furnisher:
         stacks: Stacks,
         bytecode: BytecodeTrees,
         callback: Callback,
-        java: JavaFolders,
+        caches: Caches,
         ways: Ways,
     ) -> None:
         self._catalog = catalog
@@ -105,7 +109,7 @@ class Furnisher:
         self._stacks = stacks
         self._bytecode = bytecode
         self._callback = callback
-        self._java = java
+        self._caches = caches
         self._ways = ways
 
     def prepare(self, function: Function) -> None:
@@ -227,10 +231,13 @@ class Furnisher:
         layers = [layer.digest for layer in function.layers]
         code = function.code.digest
         if interpreter.family is not Family.PYTHON:
-            shown = {OPT: self._stacks.lowerdirs(layers), TASK: (self._trees.ensure(code),)}
+            above = self._caches.above(function, interpreter)
+            shown = {OPT: self._stacks.lowerdirs(layers, above), TASK: (self._trees.ensure(code),)}
             is_java = interpreter.family is Family.JAVA
             return (
-                {**shown, RUNTIME: self._java.overlay(function, interpreter)} if is_java else shown
+                {**shown, RUNTIME: self._caches.runtime(function, interpreter)}
+                if is_java
+                else shown
             )
         compiled = self._bytecode.of(interpreter)
         return {

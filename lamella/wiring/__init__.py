@@ -51,6 +51,7 @@ from lamella.functions.urls import Urls
 from lamella.functions.workshop import Workshop
 from lamella.invoke.admission import Admission
 from lamella.invoke.aws import AwsClients
+from lamella.invoke.caches import LayerCaches
 from lamella.invoke.callback import Callback
 from lamella.invoke.compile import BoxRunner
 from lamella.invoke.destinations import Senders
@@ -64,6 +65,7 @@ from lamella.invoke.java_archives import JavaArchives
 from lamella.invoke.java_client import JavaClient
 from lamella.invoke.learned import Learned
 from lamella.invoke.memory import MemoryWatch
+from lamella.invoke.node_caches import NodeCaches
 from lamella.invoke.pool import Pool
 from lamella.invoke.provision import Provisioner
 from lamella.invoke.queue import Queue
@@ -199,7 +201,10 @@ class Server:
         java = JavaArchives(sets, JavaClient(bytecode, runner), catalog, stacks, collecting)
         stack.push_async_callback(java.close)
         ways = Ways(settings.network, settings.network_allow, records.function_tags)
-        furnisher = Furnisher(catalog, trees, stacks, bytecode, callback, java, ways)
+        node = NodeCaches(sets, trees, collecting, runner)
+        stack.push_async_callback(asyncio.to_thread, node.close)
+        caches = LayerCaches(java, node)
+        furnisher = Furnisher(catalog, trees, stacks, bytecode, callback, caches, ways)
         failing = Failing(records, Owners(trees.manifest))
         stack.push_async_callback(failing.close)
         learned = Learned(records)

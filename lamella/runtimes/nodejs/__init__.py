@@ -6,6 +6,11 @@ from pathlib import Path
 
 # The directory that a Node.js function sees as ``/var/runtime``.
 BOX = Path(__file__).parent / "box"
+COMPILE = Path(__file__).parent / "compile.cjs"
+"""Compiles a layer's modules for Node.js of this version and newer."""
+CACHES_SINCE = (22, 1)
+CACHE = "nodejs/.compile-cache"
+"""Where in ``/opt`` the client looks for what was compiled."""
 
 _OPT = "/opt/nodejs"
 

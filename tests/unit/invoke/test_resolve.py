@@ -13,10 +13,12 @@ from lamella.errors import InvalidRuntime, ResourceConflict, ResourceNotFound, S
 from lamella.functions.delete import delete
 from lamella.functions.ready import UNNAMED_FAULT
 from lamella.functions.update import update_configuration
+from lamella.invoke.caches import LayerCaches
 from lamella.invoke.callback import Callback
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.java_archives import JavaArchives
 from lamella.invoke.java_client import JavaClient
+from lamella.invoke.node_caches import NodeCaches
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.ways import Ways
 from lamella.layers.bytecode import BytecodeTrees
@@ -58,7 +60,10 @@ def resolver(at: Works, tmp_path: Path) -> Resolver:
         stacks,
         bytecode,
         Callback(Sessions(b"k" * 32, time.time)),
-        JavaArchives(sets, client, catalog, stacks, at.shelf.collecting),
+        LayerCaches(
+            JavaArchives(sets, client, catalog, stacks, at.shelf.collecting),
+            NodeCaches(sets, trees, at.shelf.collecting, run),
+        ),
         Ways(),
     )
     return Resolver(at.shelf.records, at.shelf.collecting, at.shop.readying, furnisher)

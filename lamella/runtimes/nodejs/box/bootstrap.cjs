@@ -11,6 +11,10 @@ const streaming = require('./streaming.cjs');
 const { load } = require('./load.cjs');
 const { whenKnown } = require('./waiting.cjs');
 
+const { existsSync } = require('node:fs');
+const { enableCompileCache } = require('node:module');
+
+const COMPILED = '/opt/nodejs/.compile-cache';
 const { env } = process;
 const client = new RuntimeClient(env._LAMELLA_WAITS || env.AWS_LAMBDA_RUNTIME_API);
 
@@ -184,6 +188,11 @@ function refuseCallback() {
     'For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.');
 }
 
+/** Layers' modules were compiled ahead, where this Node.js can read that. */
+function useCompiled() {
+  if (enableCompileCache && !env.NODE_V8_COVERAGE && existsSync(COMPILED)) enableCompileCache(COMPILED);
+}
+
 async function main() {
   // From Node.js 24 on there are neither callbacks nor what belongs to them.
   withoutCallbacks = Number(/\d+/.exec(env.AWS_EXECUTION_ENV || '0')) >= 24;
@@ -194,6 +203,7 @@ async function main() {
     fatal('Unhandled Promise Rejection', new errors.UnhandledPromiseRejection(reason, promise), 128));
   process.on('beforeExit', () => whenEmpty());
   try {
+    useCompiled();
     handler = await load(env.LAMBDA_TASK_ROOT || '/var/task', env._HANDLER);
     if (withoutCallbacks) refuseCallback();
   } catch (error) {
