@@ -19,13 +19,15 @@ NO_SERVER = Side(note="left out (--emulator-only)")
 HANDLER = "{imports}def handler(event, context):\n    return {{'ok': True}}\n"
 NODE_HANDLER = "exports.handler = async () => ({ ok: true });\n"
 WARM_UPS = 4
-LEARN_SECONDS = 5.0
-"""How long a server may take to make something ahead after it saw the first cold starts."""
-MOST_LEARN_SECONDS = 20.0
+LEARN_SECONDS = 12.0
+MOST_LEARN_SECONDS = 30.0
 PAUSE_SECONDS = 0.25
 STEADY = 4
-STEADY_RATIO = 1.5
-"""So many cold starts in a row that are within this of the fastest: it gets no faster."""
+"""So many cold starts in a row are looked at."""
+GAIN = 0.6
+"""They are as fast as they get when they take this much of the time without anything made ahead."""
+SWING = 1.5
+"""They are steady when none takes so many times as long as the fastest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +127,18 @@ class Bench:
     ) -> None:
         """Let ``server`` see cold starts of ``name``, and make what it makes ahead for its like.
 
-        The first function of a layer set is called for `LEARN_SECONDS`, and on until it gets no faster.
+        The first function of a layer set is called until it gets faster than at first, for
+        `LEARN_SECONDS` if it does not, and in any case until it is steady.
         """
-        for _ in range(WARM_UPS):
-            server.cold(name, next(self.number))
+        times = [server.cold(name, next(self.number)) for _ in range(WARM_UPS)]
         like = (server.port, runtime, *(layer.name for layer in layers))
         if like in self.known or not server.preloads:
             return
         self.known.add(like)
-        began, times = time.monotonic(), list[float]()
+        plain, began = times[1], time.monotonic()
         while (spent := time.monotonic() - began) < MOST_LEARN_SECONDS:
-            if spent > LEARN_SECONDS and max(times[-STEADY:]) < STEADY_RATIO * min(times):
+            slowest, fastest = max(times[-STEADY:]), min(times)
+            if slowest < GAIN * plain or (spent > LEARN_SECONDS and slowest < SWING * fastest):
                 return
             time.sleep(PAUSE_SECONDS)
             times.append(server.cold(name, next(self.number)))
