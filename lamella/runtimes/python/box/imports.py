@@ -41,7 +41,7 @@ def seen():
                 continue
         except Exception:  # noqa: BLE001 - anything may stand in sys.modules
             continue
-        if all(part.isidentifier() for part in name.split(".")):
+        if name.replace(".", "_").isidentifier():  # the server looks more closely
             found.append(name)
     return found[-MOST:]
 
