@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,21 @@ class NotReady(Exception):
 
 
 @contextlib.contextmanager
+def _tidy_end() -> Iterator[None]:
+    """A command that is told to end does so by way of what it has to clean up."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextlib.contextmanager
 def running(log: IO[bytes], settings: Mapping[str, str] | None = None) -> Iterator[str]:
     """``lamella serve --ephemeral`` as a child that logs into ``log``; yields its endpoint.
 
@@ -35,20 +51,21 @@ def running(log: IO[bytes], settings: Mapping[str, str] | None = None) -> Iterat
     ours = {each.variable for each in SETTINGS}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     command = [sys.executable, "-m", "lamella", "serve", "--port", "0", "--ephemeral"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=log, env={**kept, **(settings or {})}
-    )
-    try:
-        assert process.stdout is not None
-        with process.stdout:
-            yield _endpoint(process.stdout)
-    finally:
-        process.terminate()
+    with _tidy_end():
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, env={**kept, **(settings or {})}
+        )
         try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            assert process.stdout is not None
+            with process.stdout:
+                yield _endpoint(process.stdout)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _endpoint(said: IO[bytes]) -> str:

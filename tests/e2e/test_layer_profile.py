@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -154,6 +155,28 @@ def test_a_layer_that_is_too_large_for_a_request_is_measured(tmp_path: Path) -> 
     answer = json.loads(run(str(tmp_path / "l.zip"), "--runs", "1", "--json").stdout)
     assert answer["zippedSize"] > limits.ZIP_BYTES
     assert [(each["name"], each["error"]) for each in answer["packages"]] == [("tiny", None)]
+
+
+def test_a_command_that_is_told_to_end_leaves_no_server_behind(tmp_path: Path) -> None:
+    (tmp_path / "l.zip").write_bytes(zipped({"python/a.py": "X = 1\n"}))
+    (tmp_path / "t").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lamella", "layer", "profile", str(tmp_path / "l.zip")],
+        env={**os.environ, "TMPDIR": str(tmp_path / "t")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    with process.stderr:
+        while "Measuring l.zip: unpack" not in process.stderr.readline():
+            assert process.poll() is None
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert list((tmp_path / "t").iterdir()) == []
 
 
 NODE_LAYER = {
