@@ -31,31 +31,40 @@ def main() -> None:
     if chosen.redraw:
         pictures.renew()
         return
-    rows = _measured(chosen)
+    rows, failed = _measured(chosen)
     facts = report.facts(rows)
     print()
     print(report.markdown(facts))
+    report.write(facts, CACHE, "last")
+    if failed:
+        raise SystemExit(f"Failed: {', '.join(failed)}. What was measured is in {CACHE}/last.json.")
     if not (chosen.quick or chosen.only or chosen.emulator_only) or chosen.save:
         report.write(facts, report.RESULTS, chosen.save or report.LATEST)
         if not chosen.save:
             pictures.renew()
 
 
-def _measured(chosen: argparse.Namespace) -> list[Row]:
+def _measured(chosen: argparse.Namespace) -> tuple[list[Row], list[str]]:
+    """What was measured, and the parts that failed; the others are measured all the same."""
     materials = prepare()
     rows: list[Row] = []
+    failed: list[str] = []
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE))
     try:
         with servers(folder, wanted=not chosen.emulator_only) as there:
             rounds = QUICK if chosen.quick else Rounds()
             bench = Bench(materials, folder, there, rounds)
             for part in chosen.only or PARTS:
-                for row in PARTS[part](bench):
-                    print(report.line(row.as_json()), flush=True)
-                    rows.append(row)
+                try:
+                    for row in PARTS[part](bench):
+                        print(report.line(row.as_json()), flush=True)
+                        rows.append(row)
+                except (RuntimeError, OSError) as error:
+                    print(f"{part}: failed: {error}", flush=True)
+                    failed.append(part)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return rows
+    return rows, failed
 
 
 def _arguments() -> argparse.Namespace:

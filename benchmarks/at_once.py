@@ -14,7 +14,7 @@ from benchmarks.memory import private_mb
 from benchmarks.rows import EMULATOR, LAMELLA, PLAIN, Bar, Row, Side
 
 TOGETHER = 20
-SLOW_BURSTS = 5
+SLOW_BURSTS = 3
 BOXES = 64
 BOXES_WIDTH = 16
 IDLE_SECONDS = 1.0

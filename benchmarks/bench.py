@@ -39,14 +39,14 @@ class Rounds:
     rush: int = 5
     rush_block: int = 500
     cold: int = 50
-    cold_plain: int = 25
-    cold_other: int = 15
-    starts: int = 20
+    cold_plain: int = 15
+    cold_other: int = 10
+    starts: int = 12
     bursts: int = 50
     boxes: int = 10
-    memory: int = 5
+    memory: int = 3
     publish: int = 5
-    apart: int = 50
+    apart: int = 30
 
 
 QUICK = Rounds(

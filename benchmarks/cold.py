@@ -108,17 +108,18 @@ def _measure(bench: Bench, case: Case) -> dict[str, Side]:
 
 
 def _ours(bench: Bench, case: Case) -> Iterator[Series]:
-    if bench.servers is None:
-        return
     name, code = f"cold-{case.name}", bench.code(case.name, case.text)
-    sides = (
-        (PLAIN, bench.servers.plain, bench.rounds.cold_plain),
-        (LAMELLA, bench.servers.usual, bench.rounds.cold),
-    )
-    for side, server, rounds in sides:
+    for side, server, rounds in _servers(bench):
         bench.function(server, name, code, case.layers)
         bench.warm_up(server, name, case.layers)
         yield Series(side, _cold(bench, server, name), rounds)
+
+
+def _servers(bench: Bench) -> Iterator[tuple[str, Lamella, int]]:
+    """Lamella's sides of a cold start, and how often each is measured."""
+    if bench.servers is not None:
+        yield PLAIN, bench.servers.plain, bench.rounds.cold_plain
+        yield LAMELLA, bench.servers.usual, bench.rounds.cold
 
 
 def _row(case: Case, sides: dict[str, Side]) -> Row:
@@ -151,11 +152,11 @@ def _node(bench: Bench) -> Row:
         rie.cold(program)
         series.append(Series(EMULATOR, partial(rie.cold, program), rounds.cold))
     runtime = bench.materials.node_runtime()
-    if bench.servers is not None and runtime is not None:
-        for side, server in ((PLAIN, bench.servers.plain), (LAMELLA, bench.servers.usual)):
+    if runtime is not None:
+        for side, server, often in _servers(bench):
             bench.function(server, "cold-node", code, runtime=runtime)
             bench.warm_up(server, "cold-node", runtime=runtime)
-            series.append(Series(side, _cold(bench, server, "cold-node"), rounds.cold))
+            series.append(Series(side, _cold(bench, server, "cold-node"), often))
     sides = {**in_turns(series, rounds.cold), **notes}
     bars: tuple[Bar, ...] = ()
     if LAMELLA in sides:
