@@ -10,9 +10,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from lamella.errors import SandboxFailed
 from lamella.functions.ready import digests
@@ -24,7 +23,7 @@ from lamella.invoke.happenings import Done
 from lamella.invoke.journal import TIMEOUT, Journal
 from lamella.invoke.memory import INTERVAL_SECONDS, MemoryWatch, Watched
 from lamella.invoke.session import END_SECONDS, OpenDoor, Session
-from lamella.invoke.zygote import Zygotes
+from lamella.invoke.zygote import Holding, Zygotes
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply, Sink
@@ -41,14 +40,6 @@ from lamella.sandbox.spawn import Spawner
 ERROR, UNSERVED = "error", "unserved"
 
 log = logging.getLogger(__name__)
-
-
-class Holding(Protocol):
-    """Keeps the bytes that an environment has mounted."""
-
-    def hold(self, digests: Iterable[str]) -> None: ...
-
-    def release(self, digests: Iterable[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

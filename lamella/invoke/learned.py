@@ -165,6 +165,10 @@ class Learned:
                 heard.append(Told(_code(function), told))
             self._work_on()
 
+    def knows(self, function: Function) -> bool:
+        """Whether any initialisation of functions with this set has told what it imported."""
+        return bool(self._known.get(set_of(function), Lesson()).inits)
+
     def modules(self, function: Function) -> tuple[str, ...]:
         """What initialisations of functions with this set imported, in the order of import."""
         return self._known.get(set_of(function), Lesson()).modules

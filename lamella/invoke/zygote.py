@@ -16,7 +16,7 @@ import logging
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -41,6 +41,8 @@ PROCESSES = 256
 """What a zygote's own imports may start; its forks are counted each for itself."""
 ROOM_BYTES = 64 * 1_048_576
 MOST_EGGS = 8
+REST_SECONDS = 0.03
+"""How long after an egg was taken the next one is laid: what has just begun goes first."""
 CALM_SECONDS = 30.0
 """An egg less lies ready after so long without a start that found none."""
 RATE_HALVES_SECONDS = 600.0
@@ -65,8 +67,18 @@ class Key(NamedTuple):
     layers: tuple[str, ...]
 
 
+class Holding(Protocol):
+    """Keeps the bytes that a box has mounted."""
+
+    def hold(self, digests: Iterable[str]) -> None: ...
+
+    def release(self, digests: Iterable[str]) -> None: ...
+
+
 class Book(Protocol):
     """What is known of modules that functions import."""
+
+    def knows(self, function: Function) -> bool: ...
 
     def modules(self, function: Function) -> tuple[str, ...]: ...
 
@@ -140,13 +152,20 @@ class Zygotes:
     """
 
     def __init__(
-        self, spawner: Spawner, ready: ReadyBoxes, furnisher: Furnisher, book: Book, memory: int
+        self,
+        spawner: Spawner,
+        ready: ReadyBoxes,
+        furnisher: Furnisher,
+        book: Book,
+        holding: Holding,
+        memory: int,
     ) -> None:
         self._spawner = spawner
         self._ready = ready
         self._reserve = ready.reserve
         self._furnisher = furnisher
         self._book = book
+        self._holding = holding
         self._memory = memory
         self._standing: dict[Key, Zygote] = {}
         self._retired: set[Zygote] = set()
@@ -164,11 +183,11 @@ class Zygotes:
             return self._ready.take(furnished)
         zygote.use()
         egg = zygote.eggs.popleft() if zygote.eggs else None
+        asyncio.get_running_loop().call_later(REST_SECONDS, self._fill, zygote)
         if egg is None:
             zygote.missed_at = time.monotonic()
             zygote.wanted = min(MOST_EGGS, zygote.wanted + 1)
             egg = await self._lay(zygote)
-        self._fill(zygote)
         if egg is None:
             return self._ready.take(furnished)
         return Place(egg.group, egg, egg.uid, base=zygote.base)
@@ -182,7 +201,8 @@ class Zygotes:
         key = self._key(function)
         zygote = self._standing.get(key)
         names = self._book.modules(function)
-        if names and (zygote is None or zygote.names != names):
+        is_known = bool(names) or self._book.knows(function)
+        if is_known and (zygote is None or zygote.names != names):
             self._consider(key, function, names)
         if zygote is None:
             return None
@@ -230,6 +250,8 @@ class Zygotes:
 
     def _fill(self, zygote: Zygote) -> None:
         """Have as many eggs ready as starts of late have wanted at once."""
+        if self._closing:
+            return
         if time.monotonic() - zygote.missed_at > CALM_SECONDS and zygote.wanted > 1:
             zygote.wanted -= 1
             zygote.missed_at = time.monotonic()
@@ -291,6 +313,7 @@ class Zygotes:
         name = f"z{next(self._numbers)}"
         plan = await asyncio.to_thread(self._furnisher.furnish_nest, function, name)
         group = self._reserve.make()
+        self._holding.hold(key.layers)
         room: Room | None = None
         box: Box | None = None
         started = time.monotonic()
@@ -307,7 +330,7 @@ class Zygotes:
                 key, made, group, names, group.memory(), verdict, time.monotonic() - started
             )
         except BaseException as error:
-            await self._unmake(box, room, group)
+            await self._unmake(key, box, room, group)
             if isinstance(error, TimeoutError | ValueError):
                 raise SandboxFailed(f"its imports came to no end: {error!r}") from error
             raise
@@ -367,9 +390,9 @@ class Zygotes:
         if zygote in self._retired and not zygote.living and not zygote.laying:
             self._retired.discard(zygote)
             made = zygote.nest
-            self._spawn(self._unmake(made.box, made.room, zygote.group))
+            self._spawn(self._unmake(zygote.key, made.box, made.room, zygote.group))
 
-    async def _unmake(self, box: Box | None, room: Room | None, group: Group) -> None:
+    async def _unmake(self, key: Key, box: Box | None, room: Room | None, group: Group) -> None:
         if box is not None:
             box.kill()
             await asyncio.wait((box.exited,), timeout=END_SECONDS)
@@ -378,6 +401,7 @@ class Zygotes:
             with contextlib.suppress(SandboxFailed):
                 await self._spawner.leave(room)
         await self._reserve.leave(group)
+        await asyncio.to_thread(self._holding.release, key.layers)
 
     def _make_room(self) -> None:
         """Retire the least valuable while all hold more than they may; a new one may be it."""

@@ -185,7 +185,7 @@ class Nests:
     def _is_there(self, egg: Egg, pid: int) -> None:
         egg.pidfd = os.pidfd_open(pid)
         egg.first = pid
-        if _space(pid) != _space(self._nests[egg.nest].first, above=False):
+        if not _is_first_of_its_own(pid, self._nests[egg.nest].first):
             raise OSError("it is in no process namespace of its own")
         signal.pidfd_send_signal(egg.pidfd, 0)  # that number is still this process's
         self._listen_no_more(egg)
@@ -283,6 +283,13 @@ def _read(channel: socket.socket) -> tuple[bytes, int]:
             for descriptor in sent:
                 os.close(descriptor)
     return data, pid
+
+
+def _is_first_of_its_own(pid: int, above: int) -> bool:
+    """Whether a process is the first of a process namespace directly below that of ``above``."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+    return numbers[-1] == "1" and _space(pid) == _space(above, above=False)
 
 
 def _space(pid: int, *, above: bool = True) -> int:

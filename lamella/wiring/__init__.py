@@ -210,7 +210,9 @@ class Server:
         learned = Learned(records)
         stack.push_async_callback(learned.close)
         await asyncio.to_thread(learned.load)
-        ready, zygotes = await warmed(settings, groups, spawner, reserve, furnisher, learned, stack)
+        ready, zygotes = await warmed(
+            (settings, stack), groups, spawner, reserve, furnisher, learned, collecting
+        )
         ground = Ground(spawner, reserve, zygotes, watch, frost, collecting, failing, doors.open)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:

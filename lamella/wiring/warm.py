@@ -13,6 +13,7 @@ from lamella.invoke.pool import Pool
 from lamella.invoke.pressure import MemoryGuard
 from lamella.invoke.ready import MOST, ReadyBoxes, Together
 from lamella.invoke.zygote import Zygotes
+from lamella.layers.collect import Collecting
 from lamella.sandbox import usage
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
@@ -24,14 +25,15 @@ ZYGOTES = 0.75
 
 
 async def warmed(
-    settings: Settings,
+    server: tuple[Settings, contextlib.AsyncExitStack],
     groups: Groups,
     spawner: Spawner,
     reserve: Reserve,
     furnisher: Furnisher,
     learned: Learned,
-    stack: contextlib.AsyncExitStack,
+    collecting: Collecting,
 ) -> tuple[ReadyBoxes, Zygotes]:
+    settings, stack = server
     machine = await asyncio.to_thread(usage.machine, groups.hierarchy)
     memory = settings.warm_memory.of(machine.total) if settings.preload else 0
     ready = ReadyBoxes(
@@ -42,7 +44,7 @@ async def warmed(
         idle_seconds=settings.idle_seconds,
     )
     stack.push_async_callback(ready.close)
-    zygotes = Zygotes(spawner, ready, furnisher, learned, int(memory * ZYGOTES))
+    zygotes = Zygotes(spawner, ready, furnisher, learned, collecting, int(memory * ZYGOTES))
     stack.push_async_callback(zygotes.close)
     return ready, zygotes
 
