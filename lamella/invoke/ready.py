@@ -41,6 +41,7 @@ REST_SECONDS = 0.05
 BEGIN_SECONDS = 20.0
 HOLD_OFF_SECONDS = 1.0
 """When a box of a kind is tried again that could not be made, doubled each time."""
+MOST_FAILURES = 8
 END_SECONDS = 2.0
 REASON_BYTES = 400
 SWEEP_SECONDS = 5.0
@@ -227,7 +228,9 @@ class ReadyBoxes:
             ready = await self._made(stock.plan)
         except (SandboxFailed, OSError, TimeoutError) as error:
             stock.failures += 1
-            stock.not_before = time.monotonic() + HOLD_OFF_SECONDS * 2**stock.failures
+            stock.not_before = time.monotonic() + HOLD_OFF_SECONDS * 2 ** min(
+                stock.failures, MOST_FAILURES
+            )
             if not self._closing:
                 log.warning("no box can be kept ready: %s", error)
             return
