@@ -18,7 +18,8 @@ from typing import IO, Any
 from lamella.config import SETTINGS
 
 READY_SECONDS = 30.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
+"""Everything that it kept has to be removed by then, on a busy machine too."""
 LOG_BYTES = 8_000
 
 
