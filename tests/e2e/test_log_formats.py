@@ -409,7 +409,8 @@ def test_what_subscribers_and_the_log_are_told(cloud: Cloud, logs: Any, form: st
 
     def has_all() -> bool:
         told[:] = cloud.result(name)
-        return len([each for each in told if each["type"] == "function"]) >= 2
+        types = [each["type"] for each in told]
+        return types.count("function") >= 2 and {"extension", "platform.report"} <= set(types)
 
     until(has_all)
     types = [each["type"] for each in told]
