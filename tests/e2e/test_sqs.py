@@ -78,8 +78,8 @@ def test_messages_arrive_in_batches_and_are_deleted(cloud: Cloud, sqs: Queues, d
         )
     join(cloud, arn, name)
     until(lambda: sqs.left(url) == (0, 0))
-    until(lambda: len(lines(data, name)) == 30)
-    assert sorted(n for n, _, _ in lines(data, name)) == list(range(30))
+    # Readers who ask moto in the same moment may both be given a message, as SQS may do too.
+    until(lambda: {n for n, _, _ in lines(data, name)} == set(range(30)))
     assert max(size for _, size, _ in lines(data, name)) > 1
     assert lines(data, name, "KEYS")[0] == [
         "attributes",
