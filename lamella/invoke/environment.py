@@ -116,7 +116,6 @@ class Environment(Watched):
         ground.holding.hold(self._held)
         self._room: Room | None = None
         self._group: Group | None = None
-        self._base = NOTHING
         self._place: Place | None = None
         self._session: Session | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -136,7 +135,7 @@ class Environment(Watched):
         """
         self._place = place = await self._ground.zygotes.place(self.function, self._furnished)
         self._journal.adopt(place.pipe)
-        self._group, self._base, limits = place.group, place.base, self._furnished.plan.limits
+        self._group, limits = place.group, self._furnished.plan.limits
         self._group.limit(limits)
         self._room = await self._ground.spawner.room(self.name, limits.tmp, place.uid)
         if self._furnished.unstartable is not None:
@@ -407,12 +406,12 @@ class Environment(Watched):
 
     def memory_charged(self) -> int:
         scales = self._session and self._session.scales
-        return scales.charged() + self._base.held if scales else 0
+        return scales.charged() if scales else 0
 
     def memory_now(self) -> tuple[int, int]:
         scales = self._session and self._session.scales
         memory = scales.now() if scales else NOTHING
-        return memory.held + self._base.held, memory.resident + self._base.resident
+        return memory.held, memory.resident
 
     def out_of_memory(self) -> None:
         self._ground.watch.discard(self)

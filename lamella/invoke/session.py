@@ -149,7 +149,7 @@ class Session:
         """Make the box and listen. Raises SandboxFailed."""
         self._group = group
         await self.crew.start(plan, room, group, outputs, spare=spare)
-        self.scales = Scales(group, self.pid)
+        self.scales = Scales(group, self.pid, base=self.crew.box.base)
         listener, *others = self.crew.box.listeners
         await self.api.serve(listener)
         self._doors = [await self._open_door(each) for each in others]

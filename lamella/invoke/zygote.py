@@ -190,7 +190,7 @@ class Zygotes:
             egg = await self._lay(zygote)
         if egg is None:
             return self._ready.take(furnished)
-        return Place(egg.group, egg, egg.uid, base=zygote.base)
+        return Place(egg.group, egg, egg.uid)
 
     def _serving(self, function: Function, furnished: Furnished) -> Zygote | None:
         """The zygote that serves an environment of ``function``; seen to if there is none."""
@@ -241,6 +241,7 @@ class Zygotes:
 
     def _hatched(self, zygote: Zygote, box: Box) -> None:
         zygote.living += 1
+        box.base = zygote.base
 
         def ended(_: asyncio.Future[int]) -> None:
             zygote.living -= 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lamella.errors import SandboxFailed
+from lamella.sandbox.cgroup import NOTHING
 from lamella.sandbox.plan import BoxPlan
 
 
@@ -27,11 +28,13 @@ class Room:
 
 class Box:
     """A running box. `exited` resolves to the exit code, negative for a signal; ``listeners`` are
-    in the order of the plan's ports; ``link`` is a descriptor that its way out lasts as long as."""
+    in the order of the plan's ports; ``link`` is a descriptor that its way out lasts as long as;
+    ``base`` is memory that its processes share with what they were forked from."""
 
     def __init__(self, name: str, pidfd: int, listeners: Sequence[socket.socket]) -> None:
         self.name = name
         self.link = -1
+        self.base = NOTHING
         self.listeners = listeners
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._pidfd = pidfd

@@ -5,12 +5,13 @@ a program). An *egg* is a fork that has become a box already, with namespaces an
 its own and no rights, and waits for what it is to be; it is hatched when that is mounted in it.
 
 Whoever is in the nest may be hostile: words of its processes count only while they are waited
-for, and for nothing but themselves; what a process is called on the host is the kernel's word.
+for, and for nothing but themselves; what a process is called on the host is the kernel's word. They
+come by a pipe, and no socket is read: a descriptor in a message would be closed here, and closing
+a socket of a hostile process waits for as long as that has asked for (SO_LINGER).
 """
 
 from __future__ import annotations
 
-import array
 import contextlib
 import fcntl
 import json
@@ -32,7 +33,10 @@ LAY_SECONDS = 5.0
 """How long a fork may take until it is an egg: ten milliseconds are usual."""
 KILLED = 128 + signal.SIGKILL
 NS_GET_PARENT = 0xB702
-_CREDENTIALS = struct.Struct("iII")
+_LOCK = struct.Struct("hhqqi4x")
+"""What the kernel says of a lock; the number of the process that holds it comes last."""
+_BORN, _HERE = 0, 1
+"""The bytes of its pipe that an egg's processes lock, to say which they are."""
 
 Answer = tuple[Mapping[str, object], list[int]]
 Reply = Callable[[Any, Mapping[str, object], list[int]], None]
@@ -49,11 +53,13 @@ class Nest:
 
 @dataclass
 class Egg:
-    """A fork on its way to be a box, or there. ``request`` is to be answered when it is there."""
+    """A fork on its way to be a box, or there. ``request`` is to be answered when it is there;
+    ``orders`` is what it is told by and ``words`` what it is heard by."""
 
     name: str
     nest: str
-    channel: socket.socket
+    orders: socket.socket
+    words: int
     request: Any
     until: float
     joining: int = 0
@@ -87,8 +93,7 @@ class Nests:
 
     def build(self, name: str) -> socket.socket:
         """A nest that box ``name`` will be: the descriptor that its process is to get."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
+        ours, theirs = _pair()
         self._nests[name] = Nest(ours)
         return theirs
 
@@ -111,27 +116,29 @@ class Nests:
         nest = self._nests.get(request["nest"])
         if nest is None or nest.control is None:
             raise BrokenPipeError("the nest has ended")
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        with theirs:
-            try:
-                socket.send_fds(nest.control, [b"fork"], [theirs.fileno()])
-            except OSError as error:
-                ours.close()
-                raise BrokenPipeError(f"the nest does not listen: {error}") from error
+        ours, theirs = _pair()
+        words, voice = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            with theirs:
+                socket.send_fds(nest.control, [b"fork"], [theirs.fileno(), voice])
+        except OSError as error:
+            ours.close()
+            os.close(words)
+            raise BrokenPipeError(f"the nest does not listen: {error}") from error
+        finally:
+            os.close(voice)
         until = time.monotonic() + LAY_SECONDS
-        egg = Egg(request["egg"], request["nest"], ours, request, until)
+        egg = Egg(request["egg"], request["nest"], ours, words, request, until)
         self._eggs[egg.name] = egg
         self._listen(egg)
 
     def _listen(self, egg: Egg) -> None:
-        self._heard[egg.channel.fileno()] = egg
-        self._poll.register(egg.channel, select.POLLIN)
+        self._heard[egg.words] = egg
+        self._poll.register(egg.words, select.POLLIN)
 
     def _listen_no_more(self, egg: Egg) -> None:
-        if self._heard.pop(egg.channel.fileno(), None) is not None:
-            self._poll.unregister(egg.channel)
+        if self._heard.pop(egg.words, None) is not None:
+            self._poll.unregister(egg.words)
 
     @property
     def until(self) -> float:
@@ -145,24 +152,27 @@ class Nests:
 
     def hear(self, ready: set[int]) -> None:
         """Go on with the eggs that said something or have ended."""
-        for descriptor in ready & self._heard.keys():
-            self._heard_of(self._heard[descriptor])
-        for descriptor in ready & self._watched.keys():
-            self._has_ended(self._watched[descriptor])
+        # Both before anything is done: what is opened then may get the number of what was closed.
+        speaking = [self._heard[each] for each in ready & self._heard.keys()]
+        ended = [self._watched[each] for each in ready & self._watched.keys()]
+        for egg in speaking:
+            self._heard_of(egg)
+        for egg in ended:
+            self._has_ended(egg)
         now = time.monotonic()
         for egg in [each for each in self._eggs.values() if each.until < now]:
             self._lose(egg, "it took too long")
 
     def _heard_of(self, egg: Egg) -> None:
         try:
-            word, pid = _read(egg.channel)
+            word = os.read(egg.words, 64)
             if word == b"born" and not egg.born:
                 egg.born = True
-                egg.joining = _join(egg.request["cgroups"], pid)
+                egg.joining = _join(egg.request["cgroups"], _holder(egg.words, _BORN))
                 if not egg.joining:
-                    egg.channel.send(self.program)
+                    egg.orders.send(self.program)
             elif word == b"here" and egg.born and not egg.joining:
-                self._is_there(egg, pid)
+                self._is_there(egg, _holder(egg.words, _HERE))
             else:
                 self._lose(egg, "it has ended")
         except OSError as error:
@@ -176,7 +186,7 @@ class Nests:
                 try:
                     if status != 0:
                         raise OSError("it could not join its control groups")
-                    egg.channel.send(self.program)
+                    egg.orders.send(self.program)
                 except OSError as error:
                     self._lose(egg, str(error))
                 return True
@@ -185,8 +195,11 @@ class Nests:
     def _is_there(self, egg: Egg, pid: int) -> None:
         egg.pidfd = os.pidfd_open(pid)
         egg.first = pid
-        if not _is_first_of_its_own(pid, self._nests[egg.nest].first):
+        nest = self._nests.get(egg.nest)
+        if nest is None or not _is_first_of_its_own(pid, nest.first):
             raise OSError("it is in no process namespace of its own")
+        if not _is_in(egg.request["cgroups"], pid):
+            raise OSError("it is in other control groups than its own")
         signal.pidfd_send_signal(egg.pidfd, 0)  # that number is still this process's
         self._listen_no_more(egg)
         egg.until = math.inf
@@ -213,12 +226,13 @@ class Nests:
             given.append(os.dup(egg.pidfd))
             given += [listen(egg.first, port) for port in request["listen"]]
             data = json.dumps(request["told"]).encode()
-            socket.send_fds(egg.channel, [data], outputs)
-        except OSError:
+            socket.send_fds(egg.orders, [data], outputs)
+        except OSError as error:
             for descriptor in given:
                 os.close(descriptor)
             self._lose(egg, "it could not be hatched")
-            raise
+            # Nothing of a function has run in it: a box that begins plainly can take its place.
+            raise BrokenPipeError(f"the egg could not be hatched: {error}") from error
         egg.hatched = request["name"]
         self._begun(egg.hatched, egg.first)
         return {}, given
@@ -240,7 +254,7 @@ class Nests:
     def _has_ended(self, egg: Egg) -> None:
         status = KILLED
         with contextlib.suppress(OSError, ValueError):
-            status = int(_read(egg.channel)[0][:3])
+            status = min(255, max(0, int(os.read(egg.words, 64)[:3])))
         hatched = egg.hatched
         self._forget(egg)
         if hatched is not None:
@@ -255,7 +269,8 @@ class Nests:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(egg.pidfd, signal.SIGKILL)
             os.close(egg.pidfd)
-        egg.channel.close()
+        os.close(egg.words)
+        egg.orders.close()
 
     def retire(self, request: Any, _: list[int]) -> Answer:
         """Have a nest's process end, which its forks outlive."""
@@ -266,23 +281,33 @@ class Nests:
         return {}, []
 
 
-def _read(channel: socket.socket) -> tuple[bytes, int]:
-    """What was said, and who has said it: a number of the keeper's own process namespace.
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a line of which the first can only be written: the other end can send nothing."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    ours.shutdown(socket.SHUT_RD)
+    return ours, theirs
 
-    Descriptors that come along are closed.
+
+def _holder(words: int, place: int) -> int:
+    """The process that has locked a byte of an egg's pipe: a number of the keeper's own process
+    namespace. Raises ProcessLookupError if none that can be seen from here has."""
+    asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+    kind, _, _, _, pid = _LOCK.unpack(fcntl.fcntl(words, fcntl.F_GETLK, asked))
+    if kind == fcntl.F_UNLCK or pid <= 0:
+        raise ProcessLookupError("it has not said who it is")
+    return int(pid)
+
+
+def _is_in(cgroups: Sequence[str], pid: int) -> bool:
+    """Whether a process is in control groups, each given by its file of processes.
+
+    Groups are told apart by the ends of their paths: where a hierarchy is mounted, and from which
+    of its groups, is not the same everywhere.
     """
-    space = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4 * 4)
-    data, ancillary, _, _ = channel.recvmsg(64, space)
-    pid = 0
-    for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-            pid = _CREDENTIALS.unpack(value)[0]
-        elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            sent = array.array("i")
-            sent.frombytes(value[: len(value) // 4 * 4])
-            for descriptor in sent:
-                os.close(descriptor)
-    return data, pid
+    with open(f"/proc/{pid}/cgroup") as lines:
+        held = {tuple(line.rstrip().split("/")[-2:]) for line in lines}
+    return all(Path(each).parts[-3:-1] in held for each in cgroups)
 
 
 def _is_first_of_its_own(pid: int, above: int) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from lamella.errors import SandboxFailed
 from lamella.sandbox.box import Ahead, Pipe
-from lamella.sandbox.cgroup import NOTHING, Group, Groups, Memory
+from lamella.sandbox.cgroup import Group, Groups
 from lamella.sandbox.spawn import Spawner
 
 READY = 4
@@ -30,14 +30,12 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Place:
     """A group for one environment, and what its first box can be made of, if anything: a box ahead,
-    which wants a room for user ``uid``, prints into ``pipe``, if it has one, and shares the memory
-    ``base`` with others; or a spare."""
+    which wants a room for user ``uid`` and prints into ``pipe``, if it has one; or a spare."""
 
     group: Group
     spare: str | Ahead | None
     uid: int | None = None
     pipe: Pipe | None = None
-    base: Memory = NOTHING
 
 
 class Reserve:

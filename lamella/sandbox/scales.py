@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from lamella.sandbox import usage
-from lamella.sandbox.cgroup import Group, Memory
+from lamella.sandbox.cgroup import NOTHING, Group, Memory
 from lamella.sandbox.usage import PROC
 
 RARITY = 20
@@ -34,22 +34,29 @@ T = TypeVar("T")
 
 
 class Scales:
-    """Weighs a box, from its start to its end; ``pid`` is its first process."""
+    """Weighs a box, from its start to its end; ``pid`` is its first process, ``base`` what it
+    shares with others and is counted for it all the same."""
 
-    def __init__(self, group: Group, pid: int | None, proc: Path = PROC) -> None:
+    def __init__(
+        self, group: Group, pid: int | None, proc: Path = PROC, base: Memory = NOTHING
+    ) -> None:
         self._group = group
+        self._base = base
         self._processes = None if group.counts_memory else Processes(pid, proc)
 
     def charged(self) -> int:
         """Bytes that are quick to read and never less than what is held: with files, or with
         what processes share counted for each."""
         if self._processes is None:
-            return self._group.usage() or 0
+            return (self._group.usage() or 0) + self._base.held
         return self._processes.charged()
 
     def now(self) -> Memory:
         """What the processes hold now; zeros when they have ended."""
-        return self._group.memory() if self._processes is None else self._processes.memory()
+        if self._processes is not None:
+            return self._processes.memory()
+        own = self._group.memory()
+        return Memory(own.held + self._base.held, own.resident + self._base.resident)
 
 
 class Processes:

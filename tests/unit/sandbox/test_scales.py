@@ -108,6 +108,8 @@ def test_a_control_group_is_asked_where_there_is_one(tmp_path: Path) -> None:
     (tmp_path / "memory.stat").write_text("anon 40\nfile_mapped 2\n")
     box = Scales(Group(2, {"memory": tmp_path}), 1)
     assert (box.charged(), box.now()) == (70, Memory(40, 42))
+    fork = Scales(Group(2, {"memory": tmp_path}), 1, base=Memory(100, 110))
+    assert (fork.charged(), fork.now()) == (170, Memory(140, 152))
 
 
 def test_real_processes_that_share_and_that_do_not() -> None:

@@ -39,17 +39,34 @@ def _checked(result, call):
         raise OSError(code, "%s: %s" % (call, os.strerror(code)))
 
 
+class Channel:
+    """What a fork is told by, a socket, and what it is heard by, a pipe."""
+
+    def __init__(self, orders, words):
+        self.orders = socket.socket(fileno=orders)
+        self.words = words
+
+    def say(self, word, place):
+        """A word of this process, which a lock on the pipe tells from others that have it."""
+        fcntl.lockf(self.words, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        os.write(self.words, word)
+
+    def close(self):
+        self.orders.close()
+        os.close(self.words)
+
+
 def hatch(channel, prepare):
     """In a fork: become a box; returns in its first ordinary process, with what it is to be.
 
-    Three messages come by ``channel``: to go on, with the filter, when this process is in its
+    Two messages come by ``channel``: to go on, with the filter, when this process is in its
     control groups; and the configuration, with the descriptors of its output, when everything
     is mounted. ``prepare`` is called before that comes, when nobody waits. The answer is the
     configuration, bytes, and the descriptors.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    channel.send(b"born")
-    program = channel.recv(_BYTES)
+    channel.say(b"born", 0)
+    program = channel.orders.recv(_BYTES)
     if not program:
         os._exit(0)
     _checked(_libc.unshare(_NAMESPACES), "unshare")
@@ -60,13 +77,13 @@ def hatch(channel, prepare):
         os._exit(0)
     _furnish()
     _give_up(program)
-    channel.send(b"here")
+    channel.say(b"here", 1)
     child = os.fork()
     if child != 0:
         _reap(child, channel)
     os.setsid()
     prepare()
-    data, descriptors = _receive(channel)
+    data, descriptors = _receive(channel.orders)
     if not data:
         os._exit(0)
     channel.close()
@@ -118,7 +135,7 @@ def _reap(child, channel):
             if ended == child:
                 code = _exit_code(status)
                 break
-        channel.send(b"%d" % code)
+        os.write(channel.words, b"%d" % code)
     finally:
         os._exit(0)
 
@@ -148,7 +165,7 @@ def next_fork(control):
             continue
         if not data:
             return None
-        channel = socket.socket(fileno=descriptors[0])
+        channel = Channel(*descriptors)
         child = os.fork()
         if child == 0:
             control.close()
