@@ -28,7 +28,7 @@ from lamella.api.caller import Caller
 from lamella.api.contract import Contract, Operation
 from lamella.api.metrics import RequestMetrics
 from lamella.api.neighbourhood import PATH, Neighbourhood
-from lamella.api.pages import METRICS, File, Pages
+from lamella.api.pages import METRICS, POOL, File, Pages
 from lamella.api.parse import parse_query
 from lamella.api.protocols.sent import Sent
 from lamella.api.reach import why_not
@@ -245,7 +245,12 @@ class App:
         path = exchange.raw_path.decode("latin-1")
         if path == METRICS and not is_local(exchange.scope):
             authorise.unlimited(await self._caller(exchange, b"", ""), METRICS)
-        page = await self._pages.answer(exchange.method, path, exchange.query)
+        account = None
+        if path == POOL and not self._pages.is_operator(exchange.query):
+            caller = await self._caller(exchange, b"", "")
+            authorise.unlimited(caller, POOL)
+            account = caller.account
+        page = await self._pages.answer(exchange.method, path, exchange.query, account)
         if page is None:
             raise UnknownOperation(f"{exchange.method} {path} is not an operation of Lambda.")
         exchange.operation, answer = page

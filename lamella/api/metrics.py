@@ -7,7 +7,7 @@ counters take a lock and a dictionary for each label, several times an invocatio
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -54,7 +54,7 @@ class RequestMetrics(Collector):
             "lamella_request_seconds", "Time from request to response.", labels=("operation",)
         )
         for operation, seen in self._durations.items():
-            durations.add_metric((operation,), _cumulative(seen.counts), seen.total)
+            durations.add_metric((operation,), cumulative(BUCKETS, seen.counts), seen.total)
         yield durations
 
     def page(self) -> bytes:
@@ -62,8 +62,9 @@ class RequestMetrics(Collector):
         return generate_latest(self._registry)
 
 
-def _cumulative(counts: list[int]) -> list[tuple[str, float]]:
-    bounds = [*(str(float(bound)) for bound in BUCKETS), "+Inf"]
+def cumulative(upper: Sequence[float], counts: list[int]) -> list[tuple[str, float]]:
+    """A histogram's counts by their upper bounds, as Prometheus adds them up."""
+    bounds = [*(str(float(bound)) for bound in upper), "+Inf"]
     running = 0
     buckets: list[tuple[str, float]] = []
     for bound, count in zip(bounds, counts, strict=True):

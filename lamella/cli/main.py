@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lamella
-from lamella.cli import demo, doctor, function, keys, layer, orgs, output, runtimes, serve
+from lamella.cli import demo, doctor, function, keys, layer, orgs, output, pool, runtimes, serve
 
 app = typer.Typer(
     name="lamella",
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("pool")(pool.pool)
 app.add_typer(layer.app, name="layer")
 app.add_typer(function.app, name="function")
 app.add_typer(keys.app, name="keys")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs to read.")]
 
@@ -47,10 +50,16 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> No
             print("\t".join(row))
         return
     from rich.console import Console
+
+    Console().print(drawn(title, heads, rows), markup=False)
+
+
+def drawn(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table for a terminal; what is in it is shown as it is, without markup."""
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(*heads, title=Text(title), title_justify="left", box=None, pad_edge=False)
+    made = Table(*heads, title=Text(title), title_justify="left", box=None, pad_edge=False)
     for row in rows:
-        drawn.add_row(*row)
-    Console().print(drawn, markup=False)
+        made.add_row(*map(Text, row))
+    return made

@@ -36,12 +36,19 @@ STALE = (
 class Aliases:
     """The aliases of this server's functions.
 
-    ``rerouted`` is told of each function whose invocations may go elsewhere from now on.
+    ``rerouted`` is told of each function whose invocations may go elsewhere from now on, ``moved``
+    of the alias that they come by.
     """
 
-    def __init__(self, records: Records, rerouted: Callable[[str, str, str], None]) -> None:
+    def __init__(
+        self,
+        records: Records,
+        rerouted: Callable[[str, str, str], None],
+        moved: Callable[[Alias], None] = lambda alias: None,
+    ) -> None:
         self._records = records
         self._rerouted = rerouted
+        self._moved = moved
 
     def create(self, where: Where, request: Mapping[str, Any]) -> Alias:
         """Raises ResourceNotFound for a version that is not there, ResourceConflict for a name that is
@@ -72,6 +79,7 @@ class Aliases:
             raise not_found(*where, made.version) from None
         # a URL or an invocation may have been refused for want of it
         self._rerouted(*where)
+        self._moved(made)
         return made
 
     def get(self, where: Where, name: str) -> Alias:
@@ -100,7 +108,9 @@ class Aliases:
         except KeyError:
             raise not_found(*where) from None
         self._rerouted(*where)
-        return from_document(Document(key(where, name), after or {}))
+        alias = from_document(Document(key(where, name), after or {}))
+        self._moved(alias)
+        return alias
 
     def delete(self, where: Where, name: str) -> None:
         """Delete an alias with what was set for it; it may be gone already.

@@ -23,6 +23,7 @@ from lamella.invoke.happenings import Done
 from lamella.invoke.journal import TIMEOUT, Journal
 from lamella.invoke.memory import INTERVAL_SECONDS, MemoryWatch, Watched
 from lamella.invoke.session import END_SECONDS, OpenDoor, Session
+from lamella.invoke.starts import Starts
 from lamella.invoke.zygote import Holding, Zygotes
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
@@ -54,6 +55,7 @@ class Ground:
     holding: Holding
     failing: Failing
     open_door: OpenDoor
+    starts: Starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +169,8 @@ class Environment(Watched):
         started = time.monotonic()
         self._boxes += 1
         plan = self._furnished.box(f"{self.name}.{self._boxes}")
-        made_by = (self._ground.spawner, self._ground.frost, self._ground.open_door)
-        session = Session(*made_by, self.function, self._furnished, self._session_changed)
-        self._session = session
+        made_by = (self._ground.spawner, self._ground.frost, self._ground.open_door, self.function)
+        self._session = session = Session(*made_by, self._furnished, self._session_changed)
         self._journal.listen(session.telemetry)
         phase = "invoke" if invoking else "init"
         self._journal.init_start(phase)
@@ -187,8 +188,11 @@ class Environment(Watched):
         self._init_duration = None if invoking else took
         failed = session.init_error is not None or session.is_broken or not ready
         error_type = session.error_type(ready) if failed else None
-        told = session.extensions.described()
-        self._journal.init_done(told, phase, took, error_type, in_time=ready)
+        self._journal.init_done(
+            session.extensions.described(), phase, took, error_type, in_time=ready
+        )
+        if not failed and not invoking:
+            self._ground.starts.began(self.function, spare, time.monotonic() - self.idle_since)
         self._go(EnvironmentEvent.FAULT if failed else EnvironmentEvent.INITIALISED)
         self.measure_memory()
         self.idle_since = time.monotonic()

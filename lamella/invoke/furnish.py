@@ -184,6 +184,10 @@ class Furnisher:
         interpreter = self._catalog.find(function.runtime or "")
         return f"{interpreter.runtime} {interpreter.version}"
 
+    def program_of(self, function: Function) -> Path | None:
+        """The file of the interpreter that ``function`` runs on."""
+        return self._catalog.find(function.runtime or "").path
+
     def furnish_nest(self, function: Function, name: str) -> BoxPlan:
         """The plan of a zygote for functions of the runtime and the layers of ``function``, of
         which it shows nothing."""

@@ -173,6 +173,14 @@ class Learned:
         """What initialisations of functions with this set imported, in the order of import."""
         return self._known.get(set_of(function), Lesson()).modules
 
+    def inherit(self, function: Function, names: tuple[str, ...]) -> None:
+        """Take it that functions with the set of ``function`` import ``names``, if nothing is known
+        of them: a set that takes another's place. Its initialisations are asked all the same."""
+        which = set_of(function)
+        known = self._known.get(which, Lesson())
+        if not known.modules:
+            self._known[which] = replace(known, modules=names)
+
     def verdict(self, function: Function, report: object) -> Verdict:
         """Keep what `preload` of the box told of the set of ``function``; what is kept of it."""
         which = set_of(function)

@@ -303,6 +303,9 @@ class Pool:
                 return self._give_up(shelf, environment, Ending(cause.value))
         return None
 
+    def shelves(self) -> tuple[Shelf, ...]:
+        return tuple(self._shelves.values())
+
     def states(self) -> dict[str, int]:
         """How many environments there are of each kind; those that end are in none."""
         shelves = self._shelves.values()

@@ -20,12 +20,12 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import Any, NamedTuple
 
 from lamella.errors import SandboxFailed
 from lamella.invoke.ahead import ROOM_BYTES
 from lamella.invoke.furnish import Furnished
-from lamella.invoke.pressure import Cause, Holder, S, Unused, first_to_go
+from lamella.invoke.pressure import first_to_go
 from lamella.runtimes import waiting
 from lamella.sandbox import usage
 from lamella.sandbox.box import Box, BoxLost, Pipe, Room
@@ -174,6 +174,10 @@ class ReadyBoxes:
         stocks = sorted(self._stocks.values(), key=lambda each: each.used_at)
         return [ready for stock in stocks for ready in stock.boxes]
 
+    def stocks(self) -> tuple[Stock, ...]:
+        """The boxes by kind, those of the kind used last first."""
+        return tuple(sorted(self._stocks.values(), key=lambda each: -each.used_at))
+
     @property
     def count(self) -> int:
         """How many boxes wait."""
@@ -319,32 +323,6 @@ class ReadyBoxes:
             self._spawn(self._clear(ready))
         while self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
-
-
-class Together(Generic[S]):
-    """Environments and ready boxes, for whoever looks after their memory: ready boxes go first."""
-
-    def __init__(self, pool: Holder[S], ready: ReadyBoxes) -> None:
-        self._pool = pool
-        self._ready = ready
-        self.budget = pool.budget
-
-    @property
-    def count(self) -> int:
-        return self._pool.count + self._ready.count
-
-    def unused(self) -> list[Unused[S | Ready]]:
-        boxes: list[Unused[S | Ready]] = [
-            Unused(each, float(place) - 1e9) for place, each in enumerate(self._ready.waiting())
-        ]
-        return boxes + [
-            Unused(each.environment, each.since, each.provisioned) for each in self._pool.unused()
-        ]
-
-    def evict(self, environment: S | Ready, cause: Cause) -> asyncio.Task[None] | None:
-        if isinstance(environment, Ready):
-            return self._ready.evict(environment)
-        return self._pool.evict(environment, cause)
 
 
 def kind(plan: BoxPlan) -> Kind:

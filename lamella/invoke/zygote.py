@@ -16,7 +16,7 @@ import logging
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -25,6 +25,9 @@ from lamella.errors import SandboxFailed
 from lamella.invoke.furnish import Furnished, Furnisher
 from lamella.invoke.learned import Verdict
 from lamella.invoke.ready import ReadyBoxes
+from lamella.invoke.starts import Starts, Way
+from lamella.invoke.told import line
+from lamella.invoke.worth import FORGOTTEN_RATE, Demand, Going, worth
 from lamella.model.function import Function
 from lamella.runtimes.forking import Plain
 from lamella.sandbox.box import Box, Room
@@ -45,7 +48,6 @@ REST_SECONDS = 0.03
 """How long after an egg was taken the next one is laid: what has just begun goes first."""
 CALM_SECONDS = 30.0
 """An egg less lies ready after so long without a start that found none."""
-RATE_HALVES_SECONDS = 600.0
 HOLD_OFF_SECONDS = 60.0
 """When a set is tried again whose zygote could not be made, doubled each time."""
 MOST_FAILURES = 6
@@ -67,14 +69,6 @@ class Key(NamedTuple):
     layers: tuple[str, ...]
 
 
-class Holding(Protocol):
-    """Keeps the bytes that a box has mounted."""
-
-    def hold(self, digests: Iterable[str]) -> None: ...
-
-    def release(self, digests: Iterable[str]) -> None: ...
-
-
 class Book(Protocol):
     """What is known of modules that functions import."""
 
@@ -84,13 +78,28 @@ class Book(Protocol):
 
     def verdict(self, function: Function, report: object) -> Verdict: ...
 
+    def inherit(self, function: Function, names: tuple[str, ...]) -> None:
+        """Take it that ``function`` imports these, if nothing is known of its set."""
+
+
+class Holding(Protocol):
+    """Keeps the bytes that a box has mounted."""
+
+    def hold(self, digests: Iterable[str]) -> None: ...
+
+    def release(self, digests: Iterable[str]) -> None: ...
+
 
 @dataclass(eq=False)
 class Zygote:
     """One that stands. ``names`` are the modules it was asked to import, ``verdict`` what became of
-    them, ``base`` is the memory that a fork shares with it, ``seconds`` what its making took."""
+    them, ``base`` is the memory that a fork shares with it, ``seconds`` what its making took,
+    ``held`` what it and its eggs were last seen to hold, ``users`` the functions (by name) that are
+    forks of it. It was made for ``function``."""
 
     key: Key
+    function: Function
+    demand: Demand
     nest: Nest
     group: Group
     names: tuple[str, ...]
@@ -103,11 +112,13 @@ class Zygote:
     wanted: int = 1
     missed_at: float = 0.0
     forks: int = 0
-    rate: float = 0.0
+    made_at: float = field(default_factory=time.monotonic)
     used_at: float = field(default_factory=time.monotonic)
     is_retired: bool = False
+    users: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.held = self.base.held
         self.read = frozenset(self.verdict.read)
         self.hides = frozenset(self.verdict.hides)
 
@@ -121,19 +132,19 @@ class Zygote:
             return Plain.MEMORY
         return None
 
-    def use(self) -> None:
-        now = time.monotonic()
-        self.rate = self.rate_at(now) + 1.0
-        self.used_at = now
+    def use(self, function: Function) -> None:
+        self.used_at = time.monotonic()
+        self.users.add(function.name)
         self.forks += 1
 
-    def rate_at(self, now: float) -> float:
-        """Uses, of which those of ten minutes ago count half."""
-        return float(self.rate * 0.5 ** ((now - self.used_at) / RATE_HALVES_SECONDS))
+    @property
+    def saves(self) -> float:
+        """Seconds that a fork saves."""
+        return self.demand.saved(self.seconds)
 
-    def worth(self, now: float) -> float:
-        """Seconds that it saves for each byte that it holds."""
-        return self.seconds * self.rate_at(now) / max(1, self.base.held)
+    @property
+    def worth(self) -> float:
+        return worth(self.saves, self.demand.rate(), self.held)
 
 
 @dataclass
@@ -166,22 +177,30 @@ class Zygotes:
         self._furnisher = furnisher
         self._book = book
         self._holding = holding
-        self._memory = memory
+        self.memory = memory
         self._standing: dict[Key, Zygote] = {}
         self._retired: set[Zygote] = set()
         self._building: set[Key] = set()
         self._failures: dict[Key, Failure] = {}
+        self._demands: dict[Key, Demand] = {}
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self.plain: Counter[Plain] = Counter()
+        self.gone: Counter[Going] = Counter()
+        self.failed = 0
+        self.starts = Starts(self._started)
+        self.has_room: Callable[[], bool] = lambda: True
+        """Whether there is memory for more."""
+        self.grown: Callable[[], None] = lambda: None
+        """Called when there is one more."""
 
     async def place(self, function: Function, furnished: Furnished) -> Place:
         """A place for an environment that starts. Raises OSError if no group can be made."""
         zygote = self._serving(function, furnished)
         if zygote is None:
             return self._ready.take(furnished)
-        zygote.use()
+        zygote.use(function)
         egg = zygote.eggs.popleft() if zygote.eggs else None
         asyncio.get_running_loop().call_later(REST_SECONDS, self._fill, zygote)
         if egg is None:
@@ -194,11 +213,12 @@ class Zygotes:
 
     def _serving(self, function: Function, furnished: Furnished) -> Zygote | None:
         """The zygote that serves an environment of ``function``; seen to if there is none."""
-        why = furnished.plain if self._memory > 0 else Plain.OFF
+        why = furnished.plain if self.memory > 0 else Plain.OFF
         if why is not None:
             self.plain[why] += 1
             return None
-        key = self._key(function)
+        key = self.key(function)
+        self._demand(key).note()
         zygote = self._standing.get(key)
         names = self._book.modules(function)
         is_known = bool(names) or self._book.knows(function)
@@ -212,7 +232,15 @@ class Zygotes:
             return None
         return zygote
 
-    def _key(self, function: Function) -> Key:
+    def _demand(self, key: Key) -> Demand:
+        return self._demands.setdefault(key, Demand())
+
+    def _started(self, function: Function, way: Way, seconds: float) -> None:
+        demand = self._demands.get(self.key(function)) if self._demands else None
+        if demand is not None:
+            demand.took(seconds, forked=way is Way.FORK)
+
+    def key(self, function: Function) -> Key:
         layers = tuple(each.digest for each in function.layers)
         return Key(
             function.account, function.region, self._furnisher.interpreter_of(function), layers
@@ -278,30 +306,42 @@ class Zygotes:
     def _consider(self, key: Key, function: Function, names: tuple[str, ...]) -> None:
         """Build a zygote, unless that is under way or has failed of late."""
         failure = self._failures.get(key)
-        if self._closing or key in self._building:
+        if self._closing or key in self._building or not self.has_room():
             return
         if failure is not None and failure.until > time.monotonic():
             return
         self._building.add(key)
+        self._holding.hold(key.layers)
         self._spawn(self._build(key, function, names), BUILDING)
+
+    def succeed(self, before: Zygote, function: Function) -> None:
+        """Have a zygote for the set of ``function``, which is about to be used as that of ``before``
+        was."""
+        key = self.key(function)
+        if key not in self._standing:
+            self._demands.setdefault(key, before.demand.followed())
+            self._book.inherit(function, before.names)
+            self._consider(key, function, self._book.modules(function))
 
     async def _build(self, key: Key, function: Function, names: tuple[str, ...]) -> None:
         try:
             zygote = await self._made(key, function, names)
         except (SandboxFailed, OSError) as error:
-            self._failed(key, str(error))
+            self.failed += not self._closing
+            self._fail(key, str(error))
         else:
             self._failures.pop(key, None)
             older = self._standing.pop(key, None)
             if older is not None:
                 self._retire(older)
             self._standing[key] = zygote
-            self._make_room()
             self._fill(zygote)
+            self.grown()
         finally:
             self._building.discard(key)
+            self._spawn(asyncio.to_thread(self._holding.release, key.layers))
 
-    def _failed(self, key: Key, why: str) -> None:
+    def _fail(self, key: Key, why: str) -> None:
         if self._closing:
             return
         count = self._failures[key].count + 1 if key in self._failures else 1
@@ -327,9 +367,9 @@ class Zygotes:
             verdict = self._book.verdict(function, report)
             if verdict.fault is not None:
                 raise SandboxFailed(verdict.fault)
-            return Zygote(
-                key, made, group, names, group.memory(), verdict, time.monotonic() - started
-            )
+            took = time.monotonic() - started
+            demand = self._demand(key)
+            return Zygote(key, function, demand, made, group, names, group.memory(), verdict, took)
         except BaseException as error:
             await self._unmake(key, box, room, group)
             if isinstance(error, TimeoutError | ValueError):
@@ -351,7 +391,7 @@ class Zygotes:
             os.close(theirs)
             theirs = -1
             try:
-                said = json.loads(await _line(report))
+                said = json.loads(await line(report, REPORT_BYTES))
             except BaseException:
                 made.box.kill()
                 await made.box.exited
@@ -368,19 +408,30 @@ class Zygotes:
         """A zygote does not fork any more: functions begin plainly until there is another."""
         if self._standing.get(zygote.key) is zygote:
             del self._standing[zygote.key]
-            self._failed(zygote.key, why)
+            self._fail(zygote.key, why)
         self._retire(zygote)
 
-    def _retire(self, zygote: Zygote) -> None:
+    def retire(self, zygote: Zygote, why: Going) -> asyncio.Task[None] | None:
+        """Have no more forks of one that stands; what it is that ends now."""
+        if self._standing.get(zygote.key) is not zygote:
+            return None
+        del self._standing[zygote.key]
+        self.gone[why] += 1
+        if why is Going.ROOM:
+            self._fail(zygote.key, why)
+        return self._retire(zygote)
+
+    def _retire(self, zygote: Zygote) -> asyncio.Task[None] | None:
         """Have no more forks of it; it ends with the last of them."""
         if zygote.is_retired:
-            return
+            return None
         zygote.is_retired = True
         self._retired.add(zygote)
         while zygote.eggs:
             self._spawn(self._discard(zygote.eggs.popleft()))
-        self._spawn(self._end_process(zygote))
+        ending = self._spawn(self._end_process(zygote))
         self._clear(zygote)
+        return ending
 
     async def _end_process(self, zygote: Zygote) -> None:
         with contextlib.suppress(SandboxFailed):
@@ -404,27 +455,33 @@ class Zygotes:
         await self._reserve.leave(group)
         await asyncio.to_thread(self._holding.release, key.layers)
 
-    def _make_room(self) -> None:
-        """Retire the least valuable while all hold more than they may; a new one may be it."""
-        now = time.monotonic()
-        while sum(each.base.held for each in self._standing.values()) > self._memory:
-            least = min(self._standing.values(), key=lambda each: each.worth(now))
-            del self._standing[least.key]
-            self._retire(least)
+    @property
+    def count(self) -> int:
+        """How many stand."""
+        return len(self._standing)
 
     def standing(self) -> tuple[Zygote, ...]:
         """Those that stand, most valuable first."""
-        now = time.monotonic()
-        return tuple(sorted(self._standing.values(), key=lambda each: -each.worth(now)))
+        return tuple(sorted(self._standing.values(), key=lambda each: -each.worth))
+
+    def forget(self) -> None:
+        """Forget sets that nobody asks for, and failures long past."""
+        for key, demand in tuple(self._demands.items()):
+            if demand.rate() < FORGOTTEN_RATE and key not in self._standing:
+                del self._demands[key]
+                self._failures.pop(key, None)
 
     @property
     def failures(self) -> Mapping[Key, Failure]:
         return self._failures
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], name: str | None = None
+    ) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
         """End every zygote, and what was forked and not used."""
@@ -437,26 +494,3 @@ class Zygotes:
                 task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
-
-
-async def _line(descriptor: int) -> bytes:
-    """The first line that comes out of a pipe, of at most `REPORT_BYTES`. Raises ValueError."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-    said = bytearray()
-
-    def hear() -> None:
-        part = os.read(descriptor, 65_536)
-        said.extend(part)
-        if (not part or b"\n" in part or len(said) > REPORT_BYTES) and not done.done():
-            done.set_result(None)
-
-    loop.add_reader(descriptor, hear)
-    try:
-        await done
-    finally:
-        loop.remove_reader(descriptor)
-    line, end, _ = bytes(said).partition(b"\n")
-    if not end:
-        raise ValueError("it ended before it had reported")
-    return line

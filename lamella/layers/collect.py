@@ -87,6 +87,10 @@ class Collecting:
             self._waiting.update(digests)
         self._remove_waiting()
 
+    def is_used(self, digest: str) -> bool:
+        """Whether a layer version or a function has these bytes. Blocks."""
+        return self._records.is_referenced(digest)
+
     def collect_all(self) -> int:
         """The full pass at start-up: ask about every blob there is; return how many went."""
         unreferenced = set(self._blobs.digests()) - self._records.referenced_digests()

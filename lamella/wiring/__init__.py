@@ -37,6 +37,7 @@ from lamella.api.pages import Pages
 from lamella.api.registry import modules, registry
 from lamella.api.services import Services
 from lamella.api.urls import UrlFront
+from lamella.api.warm_metrics import WarmMetrics
 from lamella.blobs.disk import DiskBlobs
 from lamella.config import Settings
 from lamella.errors import HostError, RuntimeMissing
@@ -69,10 +70,10 @@ from lamella.invoke.node_caches import NodeCaches
 from lamella.invoke.pool import Pool
 from lamella.invoke.provision import Provisioner
 from lamella.invoke.queue import Queue
-from lamella.invoke.ready import ReadyBoxes
 from lamella.invoke.resolve import Resolver
 from lamella.invoke.sources import Sources
 from lamella.invoke.stream import Streams
+from lamella.invoke.view import Warmth
 from lamella.invoke.ways import Ways
 from lamella.layers.attach import Attaching
 from lamella.layers.bytecode import BytecodeTrees
@@ -210,10 +211,10 @@ class Server:
         learned = Learned(records)
         stack.push_async_callback(learned.close)
         await asyncio.to_thread(learned.load)
-        ready, zygotes = await warmed(
-            (settings, stack), groups, spawner, reserve, furnisher, learned, collecting
-        )
-        ground = Ground(spawner, reserve, zygotes, watch, frost, collecting, failing, doors.open)
+        parts = (groups, spawner, reserve)
+        warm = await warmed((settings, stack), parts, furnisher, learned, collecting, records)
+        kept = (collecting, failing, doors.open, warm.zygotes.starts)
+        ground = Ground(spawner, reserve, warm.zygotes, watch, frost, *kept)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:
             furnished = await asyncio.to_thread(
@@ -237,7 +238,7 @@ class Server:
         )
         pool.start()
         stack.push_async_callback(pool.close)
-        guarded(groups, pool, ready, stack)
+        guarded(groups, pool, warm, stack)
 
         def readdressed(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(known_urls.forget, account, region, name)
@@ -248,6 +249,8 @@ class Server:
         def changed(function: Function) -> None:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
             loop.call_soon_threadsafe(provisioner.look_again, key_of(function)[:3])
+            loop.call_soon_threadsafe(warm.tending.look_soon)
+            warm.foresight.changed(function)
             concurrency.look_again(key_of(function)[:3])
             regranted(*key_of(function)[:3])
 
@@ -330,7 +333,7 @@ class Server:
             streams=Streams(),
             urls=urls,
             known_urls=known_urls,
-            aliases=Aliases(records, rerouted),
+            aliases=Aliases(records, rerouted, warm.foresight.moved),
             concurrency=concurrency,
             permissions=permissions,
             grants=grants,
@@ -355,7 +358,12 @@ class Server:
         lost = asyncio.Event()
         spawner.on_lost = lost.set
         app = application(
-            settings, services, auth, blobs, signed, environments=(pool, reserve, ready, failing)
+            settings,
+            services,
+            auth,
+            blobs,
+            signed,
+            environments=(Warmth(pool, warm.ready, warm.zygotes), reserve, failing),
         )
         doors.lead_to(app.asked_by(of_boxes(auth, records, sessions, mandates)))
         return app, abort, lost
@@ -417,15 +425,16 @@ def application(
     blobs: DiskBlobs,
     signed: links.Links,
     *,
-    environments: tuple[Pool, Reserve, ReadyBoxes, Failing],
+    environments: tuple[Warmth, Reserve, Failing],
 ) -> App:
     contract = Contract.of_lambda()
     collectors = CollectorRegistry()
     metrics = RequestMetrics(collectors)
     AdmissionMetrics(collectors, services.dispatcher.admission)
-    pool, reserve, ready, failing = environments
+    warmth, reserve, failing = environments
     FailureMetrics(collectors, failing)
-    EnvironmentMetrics(collectors, pool, ready, stuck=lambda: len(reserve.stuck))
+    WarmMetrics(collectors, warmth.zygotes)
+    EnvironmentMetrics(collectors, warmth.pool, warmth.ready, stuck=lambda: len(reserve.stuck))
     events = EventMetrics(collectors, services.workshop.records.backlog)
     return App(
         contract=contract,
@@ -433,7 +442,7 @@ def application(
         neighbours=neighbourhood.Neighbourhood(neighbourhood.modules()),
         services=services,
         auth=auth,
-        pages=Pages(metrics, signed, blobs, events.look),
+        pages=Pages(metrics, signed, blobs, warmth.view, events.look),
         access=AccessLog(sys.stderr, settings.log_format),
         metrics=metrics,
         urls=UrlFront(services.known_urls, services.dispatcher, services.streams, contract.error),

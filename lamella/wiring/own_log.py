@@ -33,13 +33,15 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a record: ``time``, ``level``, ``message``, ``error`` if there is one."""
+    """One JSON object a record: ``time``, ``level``, ``message``, ``error`` if there is one, and what
+    the record has as ``told``."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "message": record.getMessage(),
+            **getattr(record, "told", {}),
         }
         if record.exc_info:
             entry["error"] = self.formatException(record.exc_info)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from functools import partial
 
 from lamella.config import Settings
+from lamella.invoke.foresight import Foresight
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.learned import Learned
 from lamella.invoke.pool import Pool
 from lamella.invoke.pressure import MemoryGuard
-from lamella.invoke.ready import MOST, ReadyBoxes, Together
+from lamella.invoke.ready import MOST, ReadyBoxes
+from lamella.invoke.tending import Tending
+from lamella.invoke.together import Together
 from lamella.invoke.zygote import Zygotes
 from lamella.layers.collect import Collecting
+from lamella.records.base import Records
 from lamella.sandbox import usage
 from lamella.sandbox.cgroup import Groups
 from lamella.sandbox.reserve import Reserve
@@ -24,16 +29,25 @@ ZYGOTES = 0.75
 """Their part of the memory for what is made ahead; ready boxes have the rest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """What makes things ahead, and what looks after them."""
+
+    ready: ReadyBoxes
+    zygotes: Zygotes
+    tending: Tending
+    foresight: Foresight
+
+
 async def warmed(
     server: tuple[Settings, contextlib.AsyncExitStack],
-    groups: Groups,
-    spawner: Spawner,
-    reserve: Reserve,
+    ground: tuple[Groups, Spawner, Reserve],
     furnisher: Furnisher,
     learned: Learned,
     collecting: Collecting,
-) -> tuple[ReadyBoxes, Zygotes]:
-    settings, stack = server
+    records: Records,
+) -> Warmed:
+    (settings, stack), (groups, spawner, reserve) = server, ground
     machine = await asyncio.to_thread(usage.machine, groups.hierarchy)
     memory = settings.warm_memory.of(machine.total) if settings.preload else 0
     ready = ReadyBoxes(
@@ -46,14 +60,21 @@ async def warmed(
     stack.push_async_callback(ready.close)
     zygotes = Zygotes(spawner, ready, furnisher, learned, collecting, int(memory * ZYGOTES))
     stack.push_async_callback(zygotes.close)
-    return ready, zygotes
+    tending = Tending(zygotes, furnisher, collecting.is_used, settings.idle_seconds)
+    tending.start()
+    stack.push_async_callback(tending.close)
+    foresight = Foresight(zygotes, furnisher, records, collecting)
+    stack.push_async_callback(foresight.close)
+    return Warmed(ready, zygotes, tending, foresight)
 
 
-def guarded(
-    groups: Groups, pool: Pool, ready: ReadyBoxes, stack: contextlib.AsyncExitStack
-) -> None:
-    """Look after the memory of environments and ready boxes."""
-    ready.has_room = lambda: not pool.budget.is_spent
-    guard = MemoryGuard(Together(pool, ready), partial(seen, groups))
+def guarded(groups: Groups, pool: Pool, warm: Warmed, stack: contextlib.AsyncExitStack) -> None:
+    """Look after the memory of environments and of what is made ahead of them."""
+
+    def has_room() -> bool:
+        return not pool.budget.is_spent
+
+    warm.ready.has_room = warm.zygotes.has_room = has_room
+    guard = MemoryGuard(Together(pool, warm.ready, warm.tending), partial(seen, groups))
     guard.start()
     stack.push_async_callback(guard.close)
