@@ -29,7 +29,8 @@ pytestmark = pytest.mark.skipif(
     FREEZER is None or os.geteuid() != 0, reason="needs root and control groups of version 2"
 )
 
-FREEZES = ("--freeze-after", "0.05")
+FREEZES = ("--freeze-after", "0.05", "--preload", "off")
+"""What is made ahead would be taken for environments."""
 
 
 @pytest.fixture(scope="module")

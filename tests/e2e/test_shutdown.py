@@ -95,7 +95,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What was printed in each case, in order; every environment was ended by an update, and
     `LATE` by its time-out."""
     data = tmp_path_factory.mktemp("shutdown") / "data"
-    with serving(data, "--freeze-after", "0.02") as server:
+    with serving(data, "--freeze-after", "0.02", "--preload", "off") as server:
         cloud = Cloud(server.endpoint)
         members: dict[str, str | bytes] = {"extensions/external": EXTENSION}
         layers = [cloud.layer(zipped(members, modes={"extensions/external": 0o755}))]

@@ -50,7 +50,7 @@ def test_one_that_outlives_being_killed_gives_its_place_to_another(data: Path) -
     ice = FREEZER / f"lamella-ice-{os.getpid()}"
     ice.mkdir()
     try:
-        with serving(data, "--max-environments", "1") as server:
+        with serving(data, "--max-environments", "1", "--preload", "off") as server:
             cloud = Cloud(server.endpoint)
             one, two = (shell_function(cloud) for _ in range(2))
             assert cloud.result(one, "x") == "x"
