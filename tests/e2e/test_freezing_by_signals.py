@@ -29,7 +29,7 @@ def hidden() -> list[str]:
 @pytest.fixture
 def server(data: Path) -> Iterator[Server]:
     within = ("unshare", "-m", "/bin/sh", "-c", UNMOUNT, "sh", *hidden(), "--")
-    with serving(data, "--freeze-after", "0.05", within=within) as server:
+    with serving(data, "--preload", "off", "--freeze-after", "0.05", within=within) as server:
         yield server
 
 
