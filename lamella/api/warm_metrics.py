@@ -54,7 +54,7 @@ class WarmMetrics(Collector):
             gone.add_metric((why.name.lower(),), zygotes.gone[why])
         yield gone
         plain = CounterMetricFamily(
-            "lamella_plain_starts", "Environments that could not be forks.", labels=("reason",)
+            "lamella_plain_starts", "Environments that were no forks.", labels=("reason",)
         )
         for reason in Plain:
             plain.add_metric((reason.name.lower(),), zygotes.plain[reason])

@@ -56,26 +56,37 @@ def pool(
       lamella pool 5f0c2a91 --json
     """
     ask = _asking(endpoint, data)
-    if watch and not as_json:
+
+    def show() -> None:
+        found = ask()
+        if as_json:
+            output.as_json(found if which is None else _named(found, which))
+            return
+        for table in _tables(found, which, refused=refused):
+            output.table(*table)
+
+    if not watch:
+        show()
+    elif as_json or not output.at_terminal():
+        _repeat(show)
+    else:
         _watch(lambda: _tables(ask(), which, refused=refused))
+
+
+def _repeat(show: Callable[[], None]) -> None:
+    """Until Ctrl-C, one after the other."""
+    try:
+        while True:
+            show()
+            print(flush=True)
+            time.sleep(SECONDS)
+    except KeyboardInterrupt:
         return
-    found = ask()
-    if as_json:
-        output.as_json(found if which is None else _named(found, which))
-        return
-    for table in _tables(found, which, refused=refused):
-        output.table(*table)
 
 
 def _watch(tables: Callable[[], list[Table]]) -> None:
-    """Until Ctrl-C; where there is no terminal the tables follow each other."""
+    """Until Ctrl-C, in its place on the terminal."""
     try:
-        if not output.at_terminal():
-            while True:
-                for table in tables():
-                    output.table(*table)
-                print(flush=True)
-                time.sleep(SECONDS)
         from rich.console import Group
         from rich.live import Live
 

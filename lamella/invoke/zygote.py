@@ -225,6 +225,7 @@ class Zygotes:
         if is_known and (zygote is None or zygote.names != names):
             self._consider(key, function, names)
         if zygote is None:
+            self.plain[Plain.ABSENT] += 1
             return None
         unlike = zygote.unlike(function, furnished.names)
         if unlike is not None:

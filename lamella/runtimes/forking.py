@@ -42,6 +42,7 @@ class Plain(StrEnum):
     """Why an environment begins plainly."""
 
     OFF = "switched off"
+    ABSENT = "there is no zygote for its layers yet"
     TAG = "switched off by its tag"
     LANGUAGE = "its language does not fork"
     WRAPPER = "it has a wrapper"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -13,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from lamella.api.links import Links, key_at
+from lamella.api.pages import OPERATOR, POOL
 from tests.e2e.server import Cloud, Server, serving, zipped
 
-SECONDS = 40
+SECONDS = 90
 OTHER = "222222222222"
 HEAVY = {
     "python/heavy.py": "import decimal, http.client, xml.dom.minidom",
@@ -78,8 +81,10 @@ def until(server: Server, true: Callable[[], Any]) -> Any:
 
 
 def zygotes(server: Server, layer: str) -> list[Any]:
-    """The zygotes of functions with this layer, asked as the operator."""
-    found = pool(server, "--data", str(server.data))["zygotes"]
+    """The zygotes of functions with this layer, asked as the operator asks."""
+    query = Links(key_at(server.data / "link.key"), time.time).url("", OPERATOR).partition("?")[2]
+    with urllib.request.urlopen(f"{server.endpoint}{POOL}?{query}") as answer:
+        found = json.load(answer)["zygotes"]
     return [each for each in found if layer in each["layers"]]
 
 
@@ -148,6 +153,17 @@ def test_tables_show_it_to_a_person(server: Server, name: str, layer: str) -> No
     assert "There is no zygote ffff0000ffff" in missing.stderr
 
 
+def test_it_is_watched_until_it_is_ended(server: Server) -> None:
+    command = [sys.executable, "-m", "lamella", "pool", "--watch", "--endpoint", server.endpoint]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        titles = 0
+        while titles < 2:
+            titles += watching.stdout.readline().startswith("# Environments")
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 0
+
+
 def test_an_account_sees_its_own_and_the_operator_all(server: Server, name: str) -> None:
     theirs = pool(server, account=OTHER)
     assert theirs["account"] == OTHER
@@ -189,6 +205,7 @@ def test_metrics_and_the_log_tell_how_cold_starts_began(
     assert figure(server, "lamella_zygote_eggs") >= 0
     assert figure(server, 'lamella_cold_start_seconds_count{way="fork"}') >= 1
     assert figure(server, 'lamella_cold_start_seconds_count{way="spare"}') >= 1
+    assert figure(server, 'lamella_plain_starts_total{reason="absent"}') >= 1
     before = figure(server, 'lamella_plain_starts_total{reason="variables"}')
     plain = cloud.function(
         "def handler(event, context): return 1", Environment={"Variables": {"LANG": "C"}}
