@@ -173,8 +173,17 @@ def test_serve_has_a_flag_for_every_setting_and_no_other() -> None:
 
 def test_the_attempts_that_security_lists_are_tests() -> None:
     named = set(re.findall(r"`(test_[a-z0-9_]+)`", (ROOT / "SECURITY.md").read_text()))
-    each_of_them = ("e2e/test_isolation.py", "sandbox/test_nests_hostile.py")
-    some_of_them = ("e2e/test_network.py", "sandbox/test_nests.py")
+    each_of_them = (
+        "e2e/test_isolation.py",
+        "e2e/test_zygotes_hostile.py",
+        "sandbox/test_nests_hostile.py",
+    )
+    some_of_them = (
+        "e2e/test_network.py",
+        "e2e/test_zygotes.py",
+        "e2e/test_zygotes_killed.py",
+        "sandbox/test_nests.py",
+    )
     every, some = (
         {
             test

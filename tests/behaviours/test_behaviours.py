@@ -15,6 +15,7 @@ from tests.behaviours.columns import columns, newest
 from tests.behaviours.language import Column
 from tests.behaviours.rows import ROWS
 from tests.e2e.server import Cloud, serving
+from tests.e2e.zygotes import Side
 
 ORDER = columns(Catalog.discover(os.environ))
 BUILT = ("provided.al2023 (C)", "provided.al2023 (Rust)")
@@ -30,9 +31,15 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield Cloud(server.endpoint)
 
 
-def tried(column: Column, cloud: Cloud, build: Path, only: Collection[str] = ()) -> None:
+def tried(
+    column: Column,
+    cloud: Cloud,
+    build: Path,
+    only: Collection[str] = (),
+    bench: Bench | None = None,
+) -> None:
     """Every rule, or ``only`` some, is kept but for those that the page says are not."""
-    found = table.outcomes(Bench(cloud, column, build), only)
+    found = table.outcomes(bench or Bench(cloud, column, build), only)
     recorded = table.load()
     known = {
         key
@@ -51,6 +58,32 @@ def tried(column: Column, cloud: Cloud, build: Path, only: Collection[str] = ())
 def test_the_newest_version_of_a_language(column: Column, cloud: Cloud, tmp_path: Path) -> None:
     every = {each.key for each in table.rows(column.language)}
     tried(column, cloud, tmp_path, every if column is NEWEST[0] else every - {table.LONG})
+
+
+PYTHON = [each for each in NEWEST if each.interpreter and each.runtime.startswith("python")]
+FORKED = "def handler(event, context): return '--zygote' in open('/proc/self/cmdline').read()\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("column", PYTHON, ids=lambda each: each.name)
+def test_python_begun_plainly(column: Column, tmp_path: Path) -> None:
+    with serving(tmp_path / "data", environ={"LAMELLA_PRELOAD": "off"}) as server:
+        tried(column, Cloud(server.endpoint), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("column", PYTHON, ids=lambda each: each.name)
+def test_python_begun_as_forks(column: Column, tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        side = Side(server)
+        bench = Bench(side.cloud, column, tmp_path)
+        # The sets of layers that the functions of the column have: none, and its own.
+        for layers in ([], [bench.layer]):
+            side.until_forked(layers, FORKED, runtime=column.runtime)
+        every = {each.key for each in table.rows(column.language)}
+        tried(column, side.cloud, tmp_path, every - {table.LONG}, bench)
 
 
 @pytest.mark.slow

@@ -118,8 +118,8 @@ time.sleep(1000)
 BOMB = """
 print("0", flush=True)
 while True:
-    try: os.fork()
-    except OSError: pass
+    try: os.fork() or time.sleep(600)
+    except OSError: time.sleep(0.1)
 """
 
 BAD_EGGS = {

@@ -77,11 +77,12 @@ def hatch(channel, prepare):
         os._exit(0)
     _furnish()
     _give_up(program)
+    # Here, and not in its child, as in a box that begins plainly.
+    os.setsid()
     channel.say(b"here", 1)
     child = os.fork()
     if child != 0:
         _reap(child, channel)
-    os.setsid()
     prepare()
     data, descriptors = _receive(channel.orders)
     if not data:
