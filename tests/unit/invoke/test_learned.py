@@ -106,6 +106,20 @@ def test_functions_with_the_same_layers_share_what_is_known_and_no_others(
     play(records, scenario)
 
 
+def test_a_set_takes_over_what_another_imported_until_more_is_known_of_it(
+    records: Records,
+) -> None:
+    async def scenario(known: Learned) -> None:
+        known.inherit(FN, ("numpy", "boto3"))
+        assert known.modules(FN) == ("numpy", "boto3")
+        assert known.wants(FN)
+        await init(known, "pandas")
+        known.inherit(FN, ("other",))
+        assert known.modules(FN) == ("numpy", "boto3", "pandas")
+
+    play(records, scenario)
+
+
 def test_the_first_initialisations_are_asked_and_then_one_a_day(records: Records) -> None:
     clock = Clock()
 
