@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -61,9 +62,11 @@ def logged(server: Server, text: str) -> bool:
 def test_a_runtime_that_was_killed_while_frozen_is_begun_anew(own: Server, freezing: Cloud) -> None:
     name = freezing.function(IDLE)
     group = frozen_by(freezing, own, name)
-    for number in processes(group):
-        if b"bootstrap.py" in Path(f"/proc/{number}/cmdline").read_bytes():
-            os.kill(number, signal.SIGKILL)
+    commands = {each: Path(f"/proc/{each}/cmdline").read_bytes() for each in processes(group)}
+    for number, command in commands.items():
+        if b"bootstrap.py" in command:
+            with contextlib.suppress(ProcessLookupError):  # it ends with the one before
+                os.kill(number, signal.SIGKILL)
     # An event that reaches it before it has died may have been seen, and is not told again.
     until(lambda: not processes(group))
     invoked = freezing.invoke(name)

@@ -26,7 +26,7 @@ def handler(event, context):
 
 def test_an_idle_environment_ends_after_its_time(data: Path) -> None:
     marker = f"lamella-idle-{os.getpid()}"
-    with serving(data, "--idle-seconds", "1") as server:
+    with serving(data, "--idle-seconds", "3") as server:
         cloud = Cloud(server.endpoint)
         name = cloud.function(SLEEP)
         cloud.result(name, {"mark": marker})

@@ -153,6 +153,15 @@ def test_tables_show_it_to_a_person(server: Server, name: str, layer: str) -> No
     assert "There is no zygote ffff0000ffff" in missing.stderr
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a job in the background starts would ignore SIGINT, as the job does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_it_is_watched_until_it_is_ended(server: Server) -> None:
     command = [sys.executable, "-m", "lamella", "pool", "--watch", "--endpoint", server.endpoint]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
