@@ -86,8 +86,10 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side
         yield Side(server), Side(server, "222222222222")
 
 
-AT_ONCE, BEHIND_THE_TRIAL = "True", "'trial' not in sys.modules"
-"""When a module attacks: where it is tried first already, or only where it is imported for good."""
+AT_ONCE = "True"
+BEHIND_THE_TRIAL = "os.getppid() == 2"
+"""When a module attacks: where it is tried first already, or only where it is imported for good, by a
+child of the shell that is the second process of the box."""
 FAST = (
     "a hook that ends forks",
     "a hook that talks",
