@@ -142,7 +142,7 @@ def lamella(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **(environ or {})},
+            env={**os.environ, PRELOAD: "on", **(environ or {})},
         )
     try:
         assert process.stdout is not None

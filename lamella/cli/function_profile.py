@@ -66,7 +66,7 @@ def command(
 
     preloads = any(each.name == "preload" for each in SETTINGS)
     ways = (PLAIN, PRELOADED) if preloads and subject.is_preloaded else (PLAIN,)
-    with profile.laboratory(f"Measuring {subject.name}", {}) as (place, say):
+    with profile.laboratory(f"Measuring {subject.name}", {"LAMELLA_PRELOAD": "on"}) as (place, say):
         measured = price(place, subject, ways, runs=runs, say=say)
     profile.written(html, lambda: chart.of_function(measured))
     if as_json:

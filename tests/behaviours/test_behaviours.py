@@ -76,7 +76,7 @@ def test_python_begun_plainly(column: Column, tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("column", PYTHON, ids=lambda each: each.name)
 def test_python_begun_as_forks(column: Column, tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as server:
+    with serving(tmp_path / "data", "--preload", "on") as server:
         side = Side(server)
         bench = Bench(side.cloud, column, tmp_path)
         # The sets of layers that the functions of the column have: none, and its own.

@@ -31,7 +31,7 @@ OURS = ("dice", "imports", "leavings", "nest", "preload", "reseed", "trial", "wa
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with serving(tmp_path_factory.mktemp("forks") / "data") as server:
+    with serving(tmp_path_factory.mktemp("forks") / "data", "--preload", "on") as server:
         yield Cloud(server.endpoint)
 
 

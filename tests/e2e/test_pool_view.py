@@ -31,7 +31,7 @@ HANDLER = "import heavy, bad\ndef handler(event, context): return heavy.__name__
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("warm")
-    with serving(folder / "data", "--log-format", "json") as server:
+    with serving(folder / "data", "--preload", "on", "--log-format", "json") as server:
         yield server
 
 
@@ -266,7 +266,7 @@ def test_a_zygote_goes_when_nothing_uses_its_layers(server: Server, cloud: Cloud
 
 
 def test_the_budget_holds(tmp_path: Any) -> None:
-    with serving(tmp_path / "data", "--warm-memory", "64M") as server:
+    with serving(tmp_path / "data", "--preload", "on", "--warm-memory", "64M") as server:
         cloud = Cloud(server.endpoint)
         large = {"python/large.py": "HELD = bytes(range(256)) * 300_000"}
         layer = cloud.layer(zipped({**HEAVY, **large}))

@@ -104,7 +104,7 @@ class Side:
 
 @pytest.fixture(scope="module")
 def on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
-    with serving(tmp_path_factory.mktemp("on") / "data") as server:
+    with serving(tmp_path_factory.mktemp("on") / "data", "--preload", "on") as server:
         yield Side(server)
 
 
@@ -198,7 +198,7 @@ def test_a_function_may_decline(on: Side) -> None:
 
 
 def test_boxes_that_nobody_uses_go(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", "--idle-seconds", "1") as server:
+    with serving(tmp_path / "data", "--preload", "on", "--idle-seconds", "1") as server:
         side = Side(server)
         side.cloud.result(side.function("nodejs20.x"))
         side.until_waiting()

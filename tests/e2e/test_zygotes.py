@@ -28,7 +28,7 @@ OWN = {
 
 @pytest.fixture(scope="module")
 def side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
-    with serving(tmp_path_factory.mktemp("zygotes") / "data") as server:
+    with serving(tmp_path_factory.mktemp("zygotes") / "data", "--preload", "on") as server:
         yield Side(server)
 
 

@@ -82,7 +82,7 @@ CODE = CODE.replace("    return is_fork()\n", "")
 @pytest.fixture(scope="module")
 def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side]]:
     """A server's users of two accounts; the first attacks."""
-    with serving(tmp_path_factory.mktemp("hostile") / "data") as server:
+    with serving(tmp_path_factory.mktemp("hostile") / "data", "--preload", "on") as server:
         yield Side(server), Side(server, "222222222222")
 
 

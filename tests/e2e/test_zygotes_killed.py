@@ -42,7 +42,7 @@ def runs(data: Path) -> Counter[str]:
 def test_zygotes_that_are_killed_cost_no_invocation(
     tmp_path: Path, count: int, starts: int
 ) -> None:
-    with serving(tmp_path / "data") as server:
+    with serving(tmp_path / "data", "--preload", "on") as server:
         side = Side(server)
         lock = Lock()
         answers: list[tuple[str, list[object]]] = []
@@ -96,7 +96,7 @@ def test_zygotes_keep_within_their_memory_and_nothing_that_serves_ends(tmp_path:
     if os.geteuid() != 0:
         pytest.skip("without control groups nobody counts what a zygote holds")
     most = 128 << 20
-    with serving(tmp_path / "data", "--warm-memory", "128M") as server:
+    with serving(tmp_path / "data", "--preload", "on", "--warm-memory", "128M") as server:
         side = Side(server)
         with ThreadPoolExecutor(8) as callers:
             serving_still = []
