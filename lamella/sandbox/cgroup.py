@@ -22,6 +22,8 @@ CONTROLLERS = ("memory", "cpu", "pids")
 PERIOD_US = 100_000
 SHARES = 1_024
 ABANDONED_SECONDS = 3_600
+FROZEN_IN = "get_signal"
+"""The kernel's function that a frozen thread waits in."""
 EPHEMERAL = "ephemeral-"
 """Begins the names of servers that have no data directory to be named after; a pid follows."""
 
@@ -229,6 +231,17 @@ class Group:
             return int((folder / name).read_text())
         except OSError:
             return None
+
+    def is_waking(self) -> bool:
+        """Whether a thread of the group is still where the freezer of version 2 had stopped it."""
+        if self._freezer is None:
+            return False
+        with contextlib.suppress(OSError):
+            for pid in (self._freezer / "cgroup.procs").read_text().split():
+                for thread in Path("/proc", pid, "task").iterdir():
+                    if (thread / "wchan").read_text() == FROZEN_IN:
+                        return True
+        return False
 
     def kill(self) -> None:
         """Kill what is in the group, wherever it stands among processes."""

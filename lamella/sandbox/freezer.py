@@ -11,11 +11,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from lamella.errors import SandboxFailed
 from lamella.sandbox.cgroup import Group, Hierarchy
 from lamella.sandbox.spawn import Spawner
+
+WAKE_SECONDS = 0.2
+PAUSE_SECONDS = 0.002
+"""How long threads may take to wake up before nobody waits for them, and how often they are looked
+at: they take microseconds, unless every processor is busy."""
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +52,24 @@ def choose(hierarchy: Hierarchy, spawner: Spawner) -> Freezer:
 class GroupFreezer:
     """Freezes by the box's control group."""
 
+    def __init__(self) -> None:
+        self._thawed: WeakValueDictionary[str, Group] = WeakValueDictionary()
+
     def freeze(self, group: Group, box: str) -> None:
+        self._thawed.pop(box, None)
         group.set_frozen(True)
 
     def thaw(self, group: Group, box: str) -> None:
+        self._thawed[box] = group
         group.set_frozen(False)
 
     async def settled(self, box: str) -> None:
-        """The kernel takes note of it at once."""
+        """A signal for a process goes to another thread than the first where that still wakes up,
+        and Python and others would learn of it late."""
+        group = self._thawed.pop(box, None)
+        until = time.monotonic() + WAKE_SECONDS
+        while group is not None and group.is_waking() and time.monotonic() < until:
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 class SignalFreezer:

@@ -166,6 +166,7 @@ def survive(data: Path, sqs: Queues, *, events: int, kills: int, pause: float) -
         trial.server.stop()
 
 
+@pytest.mark.timeout(300)
 def test_no_event_is_lost_or_settled_twice_by_two_kills(sqs: Queues, tmp_path: Path) -> None:
     survive(tmp_path / "data", sqs, events=40, kills=2, pause=0.8)
 
