@@ -149,7 +149,8 @@ def survive(data: Path, sqs: Queues, *, events: int, kills: int, pause: float) -
             trial.kill()
             assert trial.kills < 200
         sending.join()
-        trial.settle(300)
+        # Moto's queues, which are one process, take most of this.
+        trial.settle(180 + events * 0.15)
         seen = metrics(trial.server)
         ended = {how: count for how, count in seen.items() if "settled_total" in how}
         assert seen["lamella_events_accepted_total"] == sum(ended.values())
@@ -166,12 +167,12 @@ def survive(data: Path, sqs: Queues, *, events: int, kills: int, pause: float) -
         trial.server.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_no_event_is_lost_or_settled_twice_by_two_kills(sqs: Queues, tmp_path: Path) -> None:
     survive(tmp_path / "data", sqs, events=40, kills=2, pause=0.8)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_five_thousand_events_survive_kills_every_few_seconds(sqs: Queues, tmp_path: Path) -> None:
     survive(tmp_path / "data", sqs, events=5_000, kills=10, pause=4.0)
