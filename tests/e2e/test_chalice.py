@@ -19,7 +19,7 @@ import pytest
 from tests.api.cloud import client, refusal
 from tests.e2e.server import Cloud, Server, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 VERSION = "1.34.0"
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / f"chalice-{VERSION}-{sys.version_info[1]}"

@@ -33,7 +33,6 @@ def handler(event, context):
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(400),
     pytest.mark.skipif(not Path("/bin/bash").exists(), reason="the runtime here is bash"),
 ]
 

@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.queues import until
 from tests.e2e.server import Cloud, Server, serving, zipped
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "vendors"
 POWERTOOLS = ("aws-lambda-powertools[validation,tracer]==3.37.0", "aws-xray-sdk==2.15.0")

@@ -134,7 +134,6 @@ def test_a_hostile_import_harms_nobody_else_and_its_own_functions_answer(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("when", [AT_ONCE, BEHIND_THE_TRIAL], ids=["at once", "behind"])
 def test_every_hostile_import_harms_nobody_else(sides: tuple[Side, Side], when: str) -> None:
     harms_nobody(sides, [(each, when) for each in ATTACKS], 5)

@@ -37,7 +37,6 @@ def runs(data: Path) -> Counter[str]:
     return Counter(word.partition(">")[0] for word in words)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("count", "starts"), [(3, 8), pytest.param(8, 25, marks=pytest.mark.slow)])
 def test_zygotes_that_are_killed_cost_no_invocation(
     tmp_path: Path, count: int, starts: int

@@ -78,7 +78,6 @@ def test_a_kill_costs_one_answer_at_most() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_twenty_seconds_go_well(tmp_path: Path) -> None:
     with serving(tmp_path / "data", *OPTIONS) as server:
         soak = Soak(server, 20, "20")
