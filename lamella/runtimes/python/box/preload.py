@@ -30,7 +30,6 @@ _LIBRARIES = (
 )
 """What a numerical library's file is called, the function that sets its threads, and the variables
 that it reads at its start, before OMP_NUM_THREADS."""
-_setters = None
 
 
 def preload(names):
@@ -62,8 +61,6 @@ def preload(names):
     made.leave()
     reseed.generators[:] = made.generators()
     fault = fault or leavings.State().since(before)
-    global _setters
-    _setters = _found()
     new = {str(each).partition(".")[0] for each in sys.modules.keys() - known}
     hides = sorted(new.union(verdict.pop("sought")))
     return {**verdict, "hides": hides, "fault": fault}
@@ -115,15 +112,16 @@ def _verdict(names):
 
 
 def restore_threads(count=None):
-    """In a fork that has its function's variables: give numerical libraries, which were loaded with
-    one thread, as many as a plain import would have given them.
+    """Before the first fork: give numerical libraries, which were loaded with one thread, as many as
+    a plain import would have given them; what forbids forking this process then, or None.
 
     That is what the variables say that they read, else ``count``, else one for each processor that
-    the process may run on. OpenBLAS starts its threads here, as it does when it is loaded.
+    the process may run on. OpenBLAS starts threads at once, ends them before a fork, and starts them
+    anew in a fork that has work for them; where they stay, nothing may be forked from here.
     """
     if count is None:
         count = len(os.sched_getaffinity(0))
-    for call, variables in _found() if _setters is None else _setters:
+    for call, variables in _found():
         wanted = count
         for name in (*variables, "OMP_NUM_THREADS"):
             value = os.environ.get(name, "").partition(",")[0].strip()
@@ -132,6 +130,11 @@ def restore_threads(count=None):
                 break
         if wanted > 1:
             call(wanted)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return "its threads outlive a fork" if leavings.threads_above(1) else None
 
 
 def _found():

@@ -29,6 +29,9 @@ def main(client, line):
         names = json.load(given)
     os.environ.update(dict.fromkeys(THREADS, "1"))
     report = preload.preload(names)
+    for each in THREADS:
+        del os.environ[each]
+    report["fault"] = report["fault"] or preload.restore_threads()
     control = socket.socket(fileno=CONTROL)
     # Who was forked is another process's business.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -77,7 +80,6 @@ def become(client, data, descriptors):
         # It was read when the client was loaded.
         importlib.reload(client)
     reseed.restart_clocks()
-    preload.restore_threads()
     for name in OWN:
         sys.modules.pop(name, None)
     return told["argv"][-1] == "--learn"
