@@ -294,6 +294,38 @@ class InvalidRuntime(ApiError):
     side = "Service"
 
 
+class SnapStartFailed(ApiError):
+    """What a function has to be run after a restore has failed (the message is AWS's)."""
+
+    code = "SnapStartException"
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The afterRestore() runtime hook encountered an error. "
+            "For more information, check the Amazon CloudWatch logs."
+        )
+
+
+class SnapStartTimeout(ApiError):
+    """A snapshot was not restored in ten seconds (the message is AWS's)."""
+
+    code = "SnapStartTimeoutException"
+    status = 408
+
+    def __init__(self) -> None:
+        super().__init__("Lambda couldn't restore the snapshot within the timeout limit.")
+
+
+class SnapshotFailed(LamellaError):
+    """A version could not be initialised when it was published; ``code`` is AWS's
+    StateReasonCode."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 class NotAnArchive(InvalidParameterValue):
     """The bytes are not a zip at all (the message is AWS's)."""
 

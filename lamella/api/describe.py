@@ -48,7 +48,10 @@ def summary(function: Function, *, qualified: bool | None = None) -> dict[str, A
         "PackageType": function.package_type,
         "Architectures": [function.architecture],
         "EphemeralStorage": {"Size": function.ephemeral_storage},
-        "SnapStart": {"ApplyOn": function.snap_start, "OptimizationStatus": "Off"},
+        "SnapStart": {
+            "ApplyOn": function.snap_start,
+            "OptimizationStatus": "On" if function.has_snapshot else "Off",
+        },
         "LoggingConfig": _logging(function),
         **_settings(function),
     }

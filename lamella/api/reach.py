@@ -59,7 +59,8 @@ REFUSED: Mapping[str, str] = {
 
 STORED_MEMBERS: Mapping[str, str] = {
     "KMSKeyArn": "variables and code are kept as they are",
-    "SnapStart": "published versions start as others do, and say OptimizationStatus Off",
+    "SnapStart": "for Python it is done; versions in Java start as others do, and say "
+    "OptimizationStatus Off",
     "SystemLogLevel": "the lines of the platform are written, as text, at every level",
     "TracingConfig": "no segments are sent anywhere; the trace header is passed on",
     "VpcConfig": "the server's settings decide which functions have a network, and which",

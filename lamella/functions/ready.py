@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
-from lamella.errors import LamellaError
+from lamella.errors import LamellaError, SnapshotFailed
 from lamella.layers.collect import Collecting
 from lamella.model.function import Function, State, UpdateStatus
 from lamella.records.base import Records
@@ -23,10 +24,19 @@ from lamella.records.base import Records
 Key = tuple[str, str, str, str]
 
 THREADS = 2
+INITS = 8
+"""Versions that are initialised at once: that is code of others, which may take minutes."""
 FAULT_CODE = "InternalError"
 UNNAMED_FAULT = "The code or the layers could not be prepared; the server's log says why."
 
 log = logging.getLogger(__name__)
+
+
+class Fault(NamedTuple):
+    """Why a version is not ready: what a client may read, and AWS's code for it."""
+
+    reason: str
+    code: str = FAULT_CODE
 
 
 def key_of(function: Function) -> Key:
@@ -60,7 +70,8 @@ def kept(records: Records, collecting: Collecting, function: Function) -> Iterat
 
 
 class Readying:
-    """Makes versions ready, two at a time; ``changed`` is told of every row that changed."""
+    """Makes versions ready, two at a time, and beside them those that are initialised for it;
+    ``changed`` is told of every row that changed."""
 
     def __init__(
         self,
@@ -74,6 +85,7 @@ class Readying:
         self._prepare = prepare
         self._changed = changed
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="readying")
+        self._inits = ThreadPoolExecutor(INITS, thread_name_prefix="initialising")
         self._guard = threading.Lock()
         self._pending: dict[Key, Future[None]] = {}
         self._closed = False
@@ -87,7 +99,8 @@ class Readying:
         with self._guard:
             if self._closed:
                 return
-            work = self._pending[key] = self._threads.submit(self._work, function)
+            threads = self._inits if function.has_snapshot else self._threads
+            work = self._pending[key] = threads.submit(self._work, function)
         work.add_done_callback(lambda done: self._forget(key, done))
 
     def resume(self) -> int:
@@ -118,16 +131,18 @@ class Readying:
         except Exception:  # the boundary: nobody waits for this thread's result
             log.exception("%s stays as it is until the next update or start", function.arn)
 
-    def _fault(self, function: Function) -> str | None:
+    def _fault(self, function: Function) -> Fault | None:
         try:
             self._prepare(function)
+        except SnapshotFailed as error:
+            return Fault(str(error), error.code)
         except Exception as error:  # the boundary: whatever happened, the row says that it failed
             if not self._closed:
                 log.exception("%s could not be made ready", function.arn)
-            return reason(error)
+            return Fault(reason(error))
         return None
 
-    def _settle(self, function: Function, fault: str | None) -> None:
+    def _settle(self, function: Function, fault: Fault | None) -> None:
         try:
             row = self._records.change_function(
                 *key_of(function), lambda row: settled(row, function, fault)
@@ -150,6 +165,7 @@ class Readying:
         """Begin nothing more, and wait for what is under way."""
         self.abort()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._inits.shutdown(wait=True, cancel_futures=True)
 
 
 def is_waiting(row: Function, begun: Function) -> bool:
@@ -161,7 +177,7 @@ def is_waiting(row: Function, begun: Function) -> bool:
     return unfinished and row.last_modified == begun.last_modified
 
 
-def settled(row: Function, begun: Function, fault: str | None) -> Function:
+def settled(row: Function, begun: Function, fault: Fault | None) -> Function:
     """``row`` after the preparation of ``begun`` ended; one that was updated since stays as it is."""
     if not is_waiting(row, begun):
         return row
@@ -179,15 +195,15 @@ def settled(row: Function, begun: Function, fault: str | None) -> Function:
     )
 
 
-def failed(row: Function, fault: str) -> Function:
+def failed(row: Function, fault: Fault) -> Function:
     """A new version has failed altogether; of an older one the update has."""
     if row.state is State.PENDING:
         return replace(
             row,
             revision_id=new_revision(),
             state=State.FAILED,
-            state_reason=fault,
-            state_reason_code=FAULT_CODE,
+            state_reason=fault.reason,
+            state_reason_code=fault.code,
             last_update_status=UpdateStatus.SUCCESSFUL,
             last_update_status_reason=None,
             last_update_status_reason_code=None,
@@ -196,8 +212,8 @@ def failed(row: Function, fault: str) -> Function:
         row,
         revision_id=new_revision(),
         last_update_status=UpdateStatus.FAILED,
-        last_update_status_reason=fault,
-        last_update_status_reason_code=FAULT_CODE,
+        last_update_status_reason=fault.reason,
+        last_update_status_reason_code=fault.code,
     )
 
 

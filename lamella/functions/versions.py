@@ -46,7 +46,7 @@ def snapshot(
     shop: Workshop, account: str, region: str, name: str, request: Mapping[str, Any]
 ) -> Function:
     """`publish` without waiting for ``$LATEST``: while that is not ready the version is Pending and
-    gets ready by itself."""
+    gets ready by itself, and so is one that is initialised once for all of its environments."""
     revision = new_revision()
 
     def build(latest: Function, number: int, last: Function | None) -> Function | None:
@@ -55,8 +55,10 @@ def snapshot(
         if last is not None and same(latest, last):
             return None
         described = request.get("Description", latest.description)
-        fresh = {**({} if is_ready(latest) else creating()), "revision_id": revision}
-        return replace(latest, version=str(number), description=described, **fresh)
+        version = replace(latest, version=str(number), description=described)
+        is_pending = version.has_snapshot or not is_ready(latest)
+        fresh = {**(creating() if is_pending else {}), "revision_id": revision}
+        return replace(version, **fresh)
 
     try:
         version = shop.records.publish_function(account, region, name, build)

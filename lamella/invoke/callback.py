@@ -10,10 +10,13 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
+from functools import partial
 
 from lamella.accounts.sessions import Sessions
 from lamella.model.function import Function
+from lamella.runtime_api.restore import Restore, Stage
 
 CREDENTIALS_SECONDS = 43_200
 LIFE_SECONDS = CREDENTIALS_SECONDS - 3_600
@@ -37,6 +40,24 @@ class Callback:
         url = f"http://127.0.0.1:{PORT}" if inside else endpoint
         self.ports: tuple[int, ...] = (PORT,) if inside else ()
         self.endpoint: Mapping[str, str] = {"AWS_ENDPOINT_URL": url} if url else {}
+
+    def restore(self, function: Function) -> Restore | None:
+        """How the environment of a version with SnapStart gets credentials: it fetches them, as what
+        was begun long ago needs new ones. None for other versions."""
+        if not function.has_snapshot:
+            return None
+        return Restore(Stage.PLAIN, secrets.token_urlsafe(32), partial(self._fetched, function))
+
+    def _fetched(self, function: Function) -> Mapping[str, str]:
+        issued = self._sessions.issue(
+            function.account, function.role, function.name, CREDENTIALS_SECONDS
+        )
+        return {
+            "AccessKeyId": issued.access_key_id,
+            "SecretAccessKey": issued.secret,
+            "Token": issued.session_token,
+            "Expiration": issued.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
 
     def credentials(self, function: Function) -> Mapping[str, str]:
         """The variables of a new environment's credentials: the session is named by the function.

@@ -15,47 +15,28 @@ from dataclasses import dataclass
 
 from lamella.errors import SandboxFailed
 from lamella.functions.ready import digests
-from lamella.invoke import report
-from lamella.invoke.failing import Failed, Failing
-from lamella.invoke.frost import Frost
+from lamella.invoke import report, restoring
+from lamella.invoke.failing import Failed
 from lamella.invoke.furnish import Furnished
-from lamella.invoke.happenings import Done
+from lamella.invoke.ground import Ground
+from lamella.invoke.happenings import Done, Restored
 from lamella.invoke.journal import TIMEOUT, Journal
-from lamella.invoke.memory import INTERVAL_SECONDS, MemoryWatch, Watched
-from lamella.invoke.session import END_SECONDS, OpenDoor, Session
-from lamella.invoke.starts import Starts
-from lamella.invoke.zygote import Holding, Zygotes
+from lamella.invoke.memory import INTERVAL_SECONDS, Watched
+from lamella.invoke.session import END_SECONDS, Session
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply, Sink
 from lamella.model.lifecycle import ENVIRONMENT, EnvironmentEvent, EnvironmentState, step
-from lamella.model.limits import INIT_SECONDS, PROVISIONED_INIT_SECONDS
 from lamella.runtime_api.extensions import Reason
 from lamella.runtime_api.runtime import TRUNCATED
 from lamella.sandbox import usage
 from lamella.sandbox.box import Room
 from lamella.sandbox.cgroup import NOTHING, Group
-from lamella.sandbox.reserve import Place, Reserve
-from lamella.sandbox.spawn import Spawner
+from lamella.sandbox.reserve import Place
 
 ERROR, UNSERVED = "error", "unserved"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What every environment of a server stands on."""
-
-    spawner: Spawner
-    reserve: Reserve
-    zygotes: Zygotes
-    watch: MemoryWatch
-    frost: Frost
-    holding: Holding
-    failing: Failing
-    open_door: OpenDoor
-    starts: Starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +104,8 @@ class Environment(Watched):
         self._ending: asyncio.Task[None] | None = None
         self._boxes = 0
         self._init_duration: float | None = None
+        self._restored: Restored | None = None
+        self.fault: tuple[str, str] | None = None
         self._timed_out = self._aborted = False
         self._answer: asyncio.Future[Reply] | None = None
         self._request_id = ""
@@ -133,9 +116,9 @@ class Environment(Watched):
         """Make the room, the group and the first box, and wait until the runtime is ready.
 
         A runtime that does not get ready is left to the invocation that comes.
-        Raises SandboxFailed.
+        Raises SandboxFailed, SnapStartFailed, SnapStartTimeout.
         """
-        self._place = place = await self._ground.zygotes.place(self.function, self._furnished)
+        self._place = place = await self._ground.places.place(self.function, self._furnished)
         self._journal.adopt(place.pipe)
         self._group, limits = place.group, self._furnished.plan.limits
         self._group.limit(limits)
@@ -144,24 +127,15 @@ class Environment(Watched):
             self._go(EnvironmentEvent.START)
             self._go(EnvironmentEvent.FAULT)
         else:
-            await self._init(self._init_seconds())
+            await self._init(restoring.seconds(self.function, place, provisioned=self.provisioned))
             if self.state is EnvironmentState.FAILED:
                 await self._end_box(Reason.FAILURE)
-
-    def _init_seconds(self) -> float:
-        """How long the first initialisation may take.
-
-        Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
-        """
-        if not self.provisioned:
-            return INIT_SECONDS
-        return max(PROVISIONED_INIT_SECONDS, self.function.timeout)
 
     async def _init(self, seconds: float, *, invoking: bool = False) -> bool:
         """Start a box and wait until everybody in it is ready, or somebody has failed.
 
         False if neither came within ``seconds``. ``invoking`` says that it is done again, within
-        an invocation.
+        an invocation. Raises SandboxFailed, SnapStartFailed, SnapStartTimeout.
         """
         assert self._room is not None
         assert self._group is not None
@@ -170,24 +144,28 @@ class Environment(Watched):
         self._boxes += 1
         plan = self._furnished.box(f"{self.name}.{self._boxes}")
         made_by = (self._ground.spawner, self._ground.frost, self._ground.open_door, self.function)
-        self._session = session = Session(*made_by, self._furnished, self._session_changed)
+        furnished, phase = restoring.begun(self._furnished, self._place, invoking=invoking)
+        self._session = session = Session(*made_by, furnished, self._session_changed)
         self._journal.listen(session.telemetry)
-        phase = "invoke" if invoking else "init"
         self._journal.init_start(phase)
         self._ground.watch.add(self)
         try:
             place, self._place = self._place, None
             spare = place.spare if place else None
             await session.start(plan, self._room, self._group, self._journal.writers, spare)
+            made = time.monotonic()
             if self._aborted:
                 session.crew.kill()
             ready = await session.initialised(seconds)
         finally:
             self._ground.watch.discard(self)
-        took = time.monotonic() - started
-        self._init_duration = None if invoking else took
+        ended = time.monotonic()
+        began = self.idle_since if phase == restoring.RESTORE else started
+        took = ended - began
+        self._init_duration, self._restored = restoring.durations(phase, began, made, ended)
         failed = session.init_error is not None or session.is_broken or not ready
         error_type = session.error_type(ready) if failed else None
+        self.fault = session.described(ready) if failed else None
         self._journal.init_done(
             session.extensions.described(), phase, took, error_type, in_time=ready
         )
@@ -196,6 +174,12 @@ class Environment(Watched):
         self._go(EnvironmentEvent.FAULT if failed else EnvironmentEvent.INITIALISED)
         self.measure_memory()
         self.idle_since = time.monotonic()
+        unrestored = restoring.fault(
+            phase, session.crew.box, failed=session.is_unrestored, in_time=ready
+        )
+        if unrestored is not None:
+            await self._end_box(Reason.FAILURE)
+            raise unrestored
         return ready
 
     async def invoke(self, call: Call) -> Answer:
@@ -248,8 +232,9 @@ class Environment(Watched):
             status=status,
             error_type=error_type,
             trace=call.trace_id,
+            restored=self._restored,
         )
-        self._init_duration = None
+        self._init_duration = self._restored = None
         self.idle_since = now
 
     def _report(self, *, tail: bool = False) -> bytes | None:

@@ -26,6 +26,7 @@ from lamella.layers.mount import Stacks
 from lamella.layers.trees import Trees
 from lamella.model.function import Function
 from lamella.model.limits import MEMORY_MB_PER_VCPU, OPEN_FILES, PROCESSES
+from lamella.runtime_api.restore import CREDENTIALS, Restore
 from lamella.runtimes import crew, provided, start
 from lamella.runtimes.catalog import Catalog
 from lamella.runtimes.forking import Plain, plain, top_names
@@ -38,7 +39,7 @@ SLACK = 2_048 * MEBIBYTE
 """A thread sets aside eight megabytes for its stack and uses a hundredth of it."""
 RUNTIME_API_PORT = 9001
 LEAST_CPUS = 2.0
-ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
+ON_DEMAND, PROVISIONED, SNAP_START = "on-demand", "provisioned-concurrency", "snap-start"
 LOG_DESCRIPTOR = "6"
 """Where a runtime writes the frames of its log: the first descriptor that a box is given."""
 TASK = "/var/task"
@@ -60,7 +61,8 @@ class Furnished:
     environment has served long enough. ``extensions`` are the names of those that layers
     bring, each with the ARN of the layer version, in the order of their start. ``on_imports`` is
     given what a runtime says it imported, where the plan asks for that. ``ahead`` is the plan of a
-    box that the environment can begin in, if there can be one.
+    box that the environment can begin in, if there can be one. ``restore`` is what SnapStart is to
+    it.
     """
 
     plan: BoxPlan
@@ -74,6 +76,7 @@ class Furnished:
     extensions: Mapping[str, str] = field(default_factory=dict)
     on_imports: Callable[[bytes], None] | None = None
     ahead: BoxPlan | None = None
+    restore: Restore | None = None
 
     def box(self, name: str) -> BoxPlan:
         return replace(self.plan, name=name)
@@ -127,14 +130,15 @@ class Furnisher:
         bootstrap, unstartable = self._bootstrap(function, interpreter)
         launch = start.launch(function, interpreter, runtime=None, bootstrap=bootstrap)
         stream = stream_name(function.version, datetime.now(UTC))
+        restore = self._callback.restore(function)
         plan = BoxPlan(
             name=name,
             argv=launch.argv,
             environment={
                 **self._callback.endpoint,
                 **launch.env,
-                **own_variables(stream, provisioned),
-                **self._callback.credentials(function),
+                **own_variables(stream, SNAP_START if restore else _kind(provisioned)),
+                **(container(restore) if restore else self._callback.credentials(function)),
             },
             limits=limits(function),
             overlays=self._overlays(function, interpreter),
@@ -160,6 +164,7 @@ class Furnisher:
             names=frozenset() if why else top_names(self._trees.ensure(function.code.digest)),
             extensions=extensions,
             ahead=None if has_own else ahead(function, plan),
+            restore=restore,
         )
 
     def _plain(
@@ -270,16 +275,32 @@ def limits(function: Function) -> Limits:
     )
 
 
-def own_variables(stream: str, provisioned: bool) -> Mapping[str, str]:
-    """The variables that belong to one environment, not to its function's configuration."""
+def own_variables(stream: str, kind: str) -> Mapping[str, str]:
+    """The variables that belong to one environment, not to its function's configuration. ``kind``
+    is the type of initialisation; what comes from a snapshot has no log of its own to name."""
+    named = {} if kind == SNAP_START else {"AWS_LAMBDA_LOG_STREAM_NAME": stream}
     return MappingProxyType(
         {
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{RUNTIME_API_PORT}",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": PROVISIONED if provisioned else ON_DEMAND,
-            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": kind,
+            **named,
             "_LAMBDA_TELEMETRY_LOG_FD": LOG_DESCRIPTOR,
         }
     )
+
+
+def container(restore: Restore) -> Mapping[str, str]:
+    """The variables by which AWS's SDKs find credentials that are not among the variables."""
+    return {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": (
+            f"http://127.0.0.1:{RUNTIME_API_PORT}{CREDENTIALS.decode()}"
+        ),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": restore.token,
+    }
+
+
+def _kind(provisioned: bool) -> str:
+    return PROVISIONED if provisioned else ON_DEMAND
 
 
 def stream_name(version: str, now: datetime) -> str:

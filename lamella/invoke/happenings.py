@@ -14,6 +14,21 @@ from lamella.model.function import Function
 Record = dict[str, Any]
 
 
+class Restored(NamedTuple):
+    """How long a restore took, and the part of it in which the function's own code ran: AWS bills
+    that alone.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-monitoring.html
+    """
+
+    seconds: float
+    hooks: float
+
+    @property
+    def billed(self) -> int:
+        return math.ceil(self.hooks * 1000)
+
+
 class Done(NamedTuple):
     """An invocation that is over. ``status`` is set where the platform had to end it (``error``,
     ``timeout``); ``error_type`` also where the function reported an error; memory is bytes."""
@@ -25,14 +40,17 @@ class Done(NamedTuple):
     status: str | None = None
     error_type: str | None = None
     trace: str = ""
+    restored: Restored | None = None
 
     @property
     def billed(self) -> int:
-        """Milliseconds: since August 2025 AWS bills the initialisation too.
+        """Milliseconds: since August 2025 AWS bills the initialisation too, and with SnapStart what
+        is billed of the restore.
 
         Source: https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/
         """
-        return math.ceil((self.seconds + (self.init_seconds or 0.0)) * 1000)
+        restored = self.restored.billed if self.restored is not None else 0
+        return math.ceil((self.seconds + (self.init_seconds or 0.0)) * 1000 + restored)
 
 
 def init_start(
@@ -64,6 +82,28 @@ def init_report(
         **init_runtime_done(kind, phase, error_type, in_time=in_time),
         "metrics": {"durationMs": _milliseconds(seconds)},
     }
+
+
+def restore_start(function: Function, runtime: tuple[str, str], stream: str) -> Record:
+    """``runtime`` and ``stream`` as in `init_start`."""
+    return {
+        "runtimeVersion": runtime[0],
+        "runtimeVersionArn": runtime[1],
+        "functionName": function.name,
+        "functionVersion": function.version,
+        "instanceId": stream,
+        "instanceMaxMemory": function.memory_size * 1_048_576,
+    }
+
+
+def restore_runtime_done(error_type: str | None, *, in_time: bool) -> Record:
+    status = _status(error_type, in_time)
+    return {"status": status, **_typed(status, error_type)}
+
+
+def restore_report(seconds: float, error_type: str | None, *, in_time: bool) -> Record:
+    metrics = {"durationMs": _milliseconds(seconds)}
+    return {**restore_runtime_done(error_type, in_time=in_time), "metrics": metrics}
 
 
 def extension(name: str, state: str, events: tuple[str, ...]) -> Record:
@@ -98,6 +138,9 @@ def report(done: Done, function: Function) -> Record:
     }
     if done.init_seconds is not None:
         metrics["initDurationMs"] = _milliseconds(done.init_seconds)
+    if done.restored is not None:
+        metrics["restoreDurationMs"] = _milliseconds(done.restored.seconds)
+        metrics["billedRestoreDurationMs"] = done.restored.billed
     status = done.status or ("success" if done.error_type is None else "error")
     typed = _typed(status, done.error_type)
     return {"requestId": done.request_id, "metrics": metrics, "status": status, **typed}

@@ -18,6 +18,7 @@ from lamella.invoke import happenings, levels, report
 from lamella.invoke.frames import Printed
 from lamella.invoke.furnish import Furnished, runtime_version
 from lamella.invoke.output import Output
+from lamella.invoke.restoring import RESTORE, SNAPSHOT, aws_phase
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.runtime_api.telemetry import Telemetry, written
@@ -88,12 +89,21 @@ class Journal:
             self._theirs.heard = partial(self._hear, telemetry, "extension")
 
     def init_start(self, phase: str) -> None:
+        """``phase`` is AWS's ``init`` or ``invoke``, or one of `lamella.invoke.restoring`."""
         runtime = runtime_version(self.function)
-        self._happened(
-            "platform.initStart",
-            lambda: happenings.init_start(self.function, self._kind, phase, runtime, self._stream),
-            lambda: self._init_start,
-        )
+        if phase == RESTORE:
+            self._happened(
+                "platform.restoreStart",
+                lambda: happenings.restore_start(self.function, runtime, self._stream),
+                lambda: report.restore_start(*runtime),
+            )
+        else:
+            told = (self._kind, aws_phase(phase))
+            self._happened(
+                "platform.initStart",
+                lambda: happenings.init_start(self.function, *told, runtime, self._stream),
+                lambda: self._init_start,
+            )
         if not self._is_invoking:
             self._output.forget_tail()
 
@@ -114,16 +124,34 @@ class Journal:
                 partial(happenings.extension, *each),
                 partial(report.extension, *each),
             )
-        told = (self._kind, phase)
+        if phase == RESTORE:
+            self._restore_done(seconds, error_type, in_time=in_time)
+            return
+        told = (self._kind, aws_phase(phase))
         self._happened(
             "platform.initRuntimeDone",
             lambda: happenings.init_runtime_done(*told, error_type, in_time=in_time),
         )
-        failed = error_type is not None or not in_time
+        line: Callable[[], str] | None = None
+        if error_type is not None or not in_time:
+            line = partial(report.init_report, seconds, told[1], error_type)
+        elif phase == SNAPSHOT:
+            line = partial(report.snapshot_report, seconds)
         self._happened(
             "platform.initReport",
             lambda: happenings.init_report(*told, seconds, error_type, in_time=in_time),
-            (lambda: report.init_report(seconds, phase, error_type)) if failed else None,
+            line,
+        )
+
+    def _restore_done(self, seconds: float, error_type: str | None, *, in_time: bool) -> None:
+        self._happened(
+            "platform.restoreRuntimeDone",
+            lambda: happenings.restore_runtime_done(error_type, in_time=in_time),
+        )
+        self._happened(
+            "platform.restoreReport",
+            lambda: happenings.restore_report(seconds, error_type, in_time=in_time),
+            lambda: report.restore_report(seconds, error_type, in_time=in_time),
         )
 
     def start(self, request_id: str, trace: str) -> None:

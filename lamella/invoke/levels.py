@@ -68,7 +68,7 @@ def of_platform(kind: str, record: Mapping[str, Any]) -> int:
     match kind:
         case "platform.logsDropped":
             return WARN
-        case "platform.initRuntimeDone" | "platform.runtimeDone":
+        case "platform.initRuntimeDone" | "platform.runtimeDone" | "platform.restoreRuntimeDone":
             return DEBUG if status == "success" else WARN
         case "platform.initReport":
             if status != "success":

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from lamella.errors import SandboxFailed, ServiceError
+from lamella.errors import ApiError, SandboxFailed, ServiceError
 from lamella.invoke.admission import Admission
 from lamella.invoke.endings import Ending
 from lamella.invoke.environment import Environment
@@ -235,7 +235,7 @@ class Pool:
                 raise SandboxFailed(STOPPING)
             await environment.start()
         except Exception as error:  # the boundary of a task: those who wait must be told
-            if not self._closing:
+            if not self._closing and not isinstance(error, ApiError):
                 log.exception("environment %s of %s could not start", name, shelf.function.arn)
             shelf.starting -= 1
             self._refuse(shelf, error)
@@ -252,7 +252,8 @@ class Pool:
         while shelf.waiting:
             ours = shelf.waiting.popleft()
             if not ours.done():
-                ours.set_exception(SandboxFailed(str(error)))
+                told = isinstance(error, ApiError)
+                ours.set_exception(error if told else SandboxFailed(str(error)))
                 return
 
     def drop(self, shelf: Shelf, environment: Environment) -> None:

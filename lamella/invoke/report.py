@@ -41,6 +41,18 @@ def init_start(runtime: str, runtime_arn: str) -> str:
     return f"INIT_START Runtime Version: {runtime}\tRuntime Version ARN: {runtime_arn}\n"
 
 
+def restore_start(runtime: str, runtime_arn: str) -> str:
+    """Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-monitoring.html"""
+    return f"RESTORE_START Runtime Version: {runtime}\tRuntime Version ARN: {runtime_arn}\n"
+
+
+def restore_report(seconds: float, error_type: str | None, *, in_time: bool) -> str:
+    line = f"RESTORE_REPORT Restore Duration: {seconds * 1000:.2f} ms"
+    if not in_time:
+        return line + "\tStatus: timeout\n"
+    return line + ("\n" if error_type is None else f"\tStatus: error\tError Type: {error_type}\n")
+
+
 def start(request_id: str, version: str) -> str:
     return f"START RequestId: {request_id} Version: {version}\n"
 
@@ -58,6 +70,9 @@ def report(done: Done, memory_size: int, *, traced: bool = False) -> str:
     )
     if done.init_seconds is not None:
         line += f"Init Duration: {done.init_seconds * 1000:.2f} ms\t"
+    if done.restored is not None:
+        line += f"Restore Duration: {done.restored.seconds * 1000:.2f} ms\t"
+        line += f"Billed Restore Duration: {done.restored.billed} ms\t"
     if done.status is not None:
         line += f"Status: {done.status}\t"
         if done.status == "error" and done.error_type is not None:
@@ -93,6 +108,11 @@ def init_report(seconds: float, phase: str, error_type: str | None) -> str:
     if error_type is None:
         return line + "Status: timeout\n"
     return line + f"Status: error\tError Type: {error_type}\n"
+
+
+def snapshot_report(seconds: float) -> str:
+    """The line of an INIT that went well when a version with SnapStart was published."""
+    return f"INIT_REPORT Init Duration: {seconds * 1000:.2f} ms\n"
 
 
 def timeout_line(request_id: str, seconds: float, now: datetime) -> str:
@@ -132,6 +152,16 @@ def exit_reason(code: int) -> str:
         return f"Runtime exited with error: exit status {code}"
     name = _SIGNALS.get(-code, f"signal {-code}")
     return f"Runtime exited with error: signal: {name}"
+
+
+def message(reply: Reply) -> str:
+    """The message of an error that a runtime posted, if it has one."""
+    try:
+        posted = orjson.loads(reply.payload)
+    except orjson.JSONDecodeError:
+        return ""
+    told = posted.get("errorMessage") if isinstance(posted, dict) else None
+    return told if isinstance(told, str) else ""
 
 
 def invalid_entrypoint(request_id: str, reason: str) -> Reply:

@@ -24,6 +24,7 @@ from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnished
 from lamella.model.function import Function
 from lamella.model.invocation import Event, Reply
+from lamella.model.lifecycle import RuntimeState
 from lamella.runtime_api.extensions import MOST, About, Extensions, Reason
 from lamella.runtime_api.runtime import RuntimeGone
 from lamella.runtime_api.server import RuntimeApi
@@ -94,6 +95,7 @@ class Session:
             extensions=self.extensions,
             telemetry=self.telemetry,
             on_imports=furnished.on_imports,
+            restore=furnished.restore,
         )
         self.crew = Crew(spawner, names[:MOST], self._process_ended)
 
@@ -116,6 +118,11 @@ class Session:
         """Whether everybody waits for the next event, and nothing is on its way to them."""
         return self.api.idle and self.extensions.all_wait and not self.telemetry.is_delivering
 
+    @property
+    def is_unrestored(self) -> bool:
+        """Whether what the function has to be run after a restore has failed."""
+        return self.api.runtime.state is RuntimeState.RESTORE_ERROR
+
     def failure(self, request_id: str) -> Reply:
         """What the caller of an invocation is told of a session that broke."""
         fault = self.extensions.fault
@@ -137,6 +144,18 @@ class Session:
         if self.init_error is not None:
             return self.init_error.error_type
         return "Runtime.ExitError" if ready else None
+
+    def described(self, ready: bool) -> tuple[str, str]:
+        """What INIT failed of, its type and a sentence."""
+        kind = self.error_type(ready)
+        if kind is None:
+            return "", "it took too long"
+        if self.extensions.fault is not None:
+            fault = self.extensions.fault
+            return kind, report.extension_fault(fault, self._layers.get(fault.name))
+        if self.init_error is not None:
+            return kind, report.message(self.init_error)
+        return kind, report.exit_reason(self.exit_code or 0)
 
     async def start(
         self,

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from enum import StrEnum
 
+from lamella.invoke.eggs import Grown
 from lamella.invoke.ready import Ready
 from lamella.model.function import Function
 from lamella.sandbox.box import Ahead
@@ -22,9 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class Way(StrEnum):
-    """How an environment began: as a fork of a zygote, in a box that was kept ready, in a control
-    group and process made ahead, or with nothing at hand."""
+    """How an environment began: restored from a snapshot, as a fork of a zygote, in a box that was
+    kept ready, in a control group and process made ahead, or with nothing at hand."""
 
+    RESTORED = "restored"
     FORK = "fork"
     READY = "ready"
     SPARE = "spare"
@@ -50,7 +52,8 @@ class Durations:
 
 
 class Starts:
-    """The cold starts of a server. ``heard`` is told of each: the function, the way, seconds."""
+    """The cold starts of a server. ``heard`` is told of each that initialised the function: that,
+    the way, seconds."""
 
     def __init__(self, heard: Callable[[Function, Way, float], None]) -> None:
         self._heard = heard
@@ -61,7 +64,8 @@ class Starts:
         initialisation, ``seconds`` after it was wanted."""
         way = way_of(spare)
         self.by_way[way].add(seconds)
-        self._heard(function, way, seconds)
+        if way is not Way.RESTORED:
+            self._heard(function, way, seconds)
         milliseconds = round(seconds * 1000, 1)
         log.info(
             "cold start of %s: %s, %s ms",
@@ -73,6 +77,8 @@ class Starts:
 
 
 def way_of(spare: str | Ahead | None) -> Way:
+    if isinstance(spare, Grown):
+        return Way.RESTORED
     if isinstance(spare, Egg):
         return Way.FORK
     if isinstance(spare, Ready):

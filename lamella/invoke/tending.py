@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +21,7 @@ from lamella.invoke.worth import Going, Stand, leaving
 from lamella.invoke.zygote import Key, Zygote, Zygotes
 from lamella.sandbox import usage
 from lamella.sandbox.cgroup import Group
+from lamella.sandbox.fork import Nest
 
 LOOK_SECONDS = 10.0
 EGG_BYTES = 1_048_576
@@ -39,6 +41,16 @@ class Seen:
     freed: int
     is_orphan: bool
     program: Program | None
+
+
+class Forking(Protocol):
+    """What forks are made of. ``living`` are those of them that are environments."""
+
+    group: Group
+    nest: Nest
+
+    @property
+    def living(self) -> int: ...
 
 
 class Evictable:
@@ -145,7 +157,7 @@ class Tending:
         return self.zygotes.retire(item.zygote, Going.ROOM)
 
 
-def measured(zygote: Zygote, eggs: Sequence[Group]) -> tuple[int, int]:
+def measured(zygote: Forking, eggs: Sequence[Group]) -> tuple[int, int]:
     """Bytes that a zygote and its eggs hold, and those of them that its end would free. Blocks."""
     if zygote.group.counts_memory:
         laid = sum(each.memory().held for each in eggs)
@@ -156,7 +168,7 @@ def measured(zygote: Zygote, eggs: Sequence[Group]) -> tuple[int, int]:
     return own + laid, laid if zygote.living else own + laid
 
 
-def _of_process(zygote: Zygote) -> int:
+def _of_process(zygote: Forking) -> int:
     """What the process that forks holds: the one that the box's first process has started."""
     pid = zygote.nest.box.pid
     with contextlib.suppress(OSError):

@@ -93,6 +93,13 @@ class Function:
         return arn.function(self.account, self.region, self.name, self.version)
 
     @property
+    def has_snapshot(self) -> bool:
+        """Whether it is a version whose environments are restored from one that was initialised
+        when it was published: SnapStart, for languages of which that is done here (Python)."""
+        is_published = self.version != arn.LATEST and self.snap_start == "PublishedVersions"
+        return is_published and (self.runtime or "").startswith("python")
+
+    @property
     def runtime_version_arn(self) -> str:
         """An ARN of the shape of AWS's runtime versions, the same for every function of a runtime."""
         version = hashlib.sha256((self.runtime or "").encode()).hexdigest()

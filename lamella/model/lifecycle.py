@@ -22,6 +22,8 @@ E = TypeVar("E", bound=StrEnum)
 class RuntimeState(StrEnum):
     STARTED = "Started"
     INIT_ERROR = "InitError"
+    RESTORING = "Restoring"
+    RESTORE_ERROR = "RestoreError"
     READY = "Ready"
     RUNNING = "Running"
     INVOCATION_RESPONSE = "InvocationResponse"
@@ -30,7 +32,8 @@ class RuntimeState(StrEnum):
 
 
 class RuntimeEvent(StrEnum):
-    """What the runtime does (``NEXT``, ``RESPONSE``, ``ERROR``, ``INIT_ERROR``) or meets."""
+    """What the runtime does (``NEXT``, ``RESPONSE``, ``ERROR``, ``INIT_ERROR``, and with SnapStart
+    ``RESTORE`` and ``RESTORE_ERROR``) or meets."""
 
     NEXT = "next"
     DELIVERED = "delivered"
@@ -39,6 +42,8 @@ class RuntimeEvent(StrEnum):
     SENT = "sent"
     CUT = "cut"
     INIT_ERROR = "init error"
+    RESTORE = "restore next"
+    RESTORE_ERROR = "restore error"
 
 
 class EnvironmentState(StrEnum):
@@ -88,10 +93,16 @@ class ExtensionEvent(StrEnum):
 
 # `next` may be repeated while an invocation runs: the call is idempotent, a client that lost its
 # connection gets the same invocation again. CUT is an answer whose connection broke half way.
+# With SnapStart a runtime asks what it is to be restored as when its initialisation is done.
 RUNTIME: Mapping[tuple[RuntimeState, RuntimeEvent], RuntimeState] = {
     (RuntimeState.STARTED, RuntimeEvent.NEXT): RuntimeState.READY,
     (RuntimeState.STARTED, RuntimeEvent.INIT_ERROR): RuntimeState.INIT_ERROR,
+    (RuntimeState.STARTED, RuntimeEvent.RESTORE): RuntimeState.RESTORING,
     (RuntimeState.INIT_ERROR, RuntimeEvent.CUT): RuntimeState.STARTED,
+    (RuntimeState.RESTORING, RuntimeEvent.RESTORE): RuntimeState.RESTORING,
+    (RuntimeState.RESTORING, RuntimeEvent.NEXT): RuntimeState.READY,
+    (RuntimeState.RESTORING, RuntimeEvent.RESTORE_ERROR): RuntimeState.RESTORE_ERROR,
+    (RuntimeState.RESTORE_ERROR, RuntimeEvent.CUT): RuntimeState.RESTORING,
     (RuntimeState.READY, RuntimeEvent.NEXT): RuntimeState.READY,
     (RuntimeState.READY, RuntimeEvent.DELIVERED): RuntimeState.RUNNING,
     (RuntimeState.RUNNING, RuntimeEvent.NEXT): RuntimeState.RUNNING,

@@ -15,6 +15,7 @@ from lamella.errors import LamellaError
 from lamella.model.invocation import Event, Reply
 from lamella.model.lifecycle import RUNTIME, RuntimeEvent, RuntimeState
 from lamella.model.limits import RESPONSE_BYTES, STREAMED_RESPONSE_BYTES
+from lamella.runtime_api.restore import Stage
 
 
 def _too_large(limit: int) -> Reply:
@@ -62,11 +63,13 @@ class Line(Protocol):
 class Runtime:
     """State of one runtime process from its start to its end.
 
-    ``on_idle`` is called each time the runtime asks for ``next`` with nothing left to do.
+    ``on_idle`` is called each time the runtime asks for ``next`` with nothing left to do. ``stage``
+    says what SnapStart is to it, if anything.
     """
 
-    def __init__(self, on_idle: Callable[[], None]) -> None:
-        self.state = RuntimeState.STARTED
+    def __init__(self, on_idle: Callable[[], None], stage: Stage | None = None) -> None:
+        self.state = RuntimeState.RESTORING if stage is Stage.RESTORED else RuntimeState.STARTED
+        self._stage = stage
         self.event: Event | None = None
         self._request_id: bytes | None = None
         self.initialised: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
@@ -124,6 +127,16 @@ class Runtime:
         self._on_idle()
         return True
 
+    def restore(self) -> bool:
+        """The runtime has been initialised and asks to be restored. False where that is illegal.
+
+        Of one that is to be a snapshot nothing more is expected.
+        """
+        allowed = self.begin(RuntimeEvent.RESTORE)
+        if allowed and self._stage is Stage.SNAPSHOT and not self.initialised.done():
+            self.initialised.set_result(None)
+        return allowed
+
     def _deliver(self, line: Line) -> None:
         assert self.event is not None
         self.state = RUNTIME[self.state, RuntimeEvent.DELIVERED]
@@ -154,7 +167,7 @@ class Runtime:
             answer.set_result(reply)
 
     def fail_init(self, reply: Reply) -> None:
-        """The error whose ``begin`` (INIT_ERROR) was allowed is whole."""
+        """The error whose ``begin`` (INIT_ERROR, RESTORE_ERROR) was allowed is whole."""
         if not self.initialised.done():
             self.initialised.set_result(reply)
 

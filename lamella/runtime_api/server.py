@@ -26,9 +26,10 @@ import httptools
 from lamella.model.invocation import Event, Reply, Sink
 from lamella.model.lifecycle import RuntimeEvent
 from lamella.model.limits import RESPONSE_BYTES, STREAMED_RESPONSE_BYTES
-from lamella.runtime_api import extension_calls, wire
+from lamella.runtime_api import extension_calls, restore, wire
 from lamella.runtime_api.extension_calls import Call
 from lamella.runtime_api.extensions import About, Extensions, Line, Said
+from lamella.runtime_api.restore import Restore, Stage
 from lamella.runtime_api.runtime import STREAM_TOO_LARGE, TOO_LARGE, TRUNCATED, Runtime
 from lamella.runtime_api.telemetry import Telemetry
 
@@ -50,6 +51,7 @@ _IMPORTS: Final = b"/2018-06-01/lamella/imports"
 CALL_BYTES: Final = 65_536
 """What an extension may send with one call, or a runtime that tells what it imported."""
 _ANSWERS: Final = {b"response": RuntimeEvent.RESPONSE, b"error": RuntimeEvent.ERROR}
+_OF_INIT: Final = (RuntimeEvent.INIT_ERROR, RuntimeEvent.RESTORE_ERROR)
 
 
 class RuntimeApi:
@@ -58,7 +60,8 @@ class RuntimeApi:
     ``on_idle`` is called each time the runtime asks for ``next`` with nothing left to do.
     ``extensions`` and ``telemetry`` answer what extensions ask; without them nobody may
     subscribe or has been started, but those inside the runtime may register. ``on_imports``
-    is given what the runtime says it imported, once; without it there is no such call.
+    is given what the runtime says it imported, once; without it there is no such call. ``restore``
+    is what SnapStart is to the runtime; without it there are no such calls.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class RuntimeApi:
         extensions: Extensions | None = None,
         telemetry: Telemetry | None = None,
         on_imports: Callable[[bytes], None] | None = None,
+        restore: Restore | None = None,
     ) -> None:
         self._on_idle = on_idle
+        self.restore = restore
         self.on_imports = on_imports
         nobody = Extensions(About("", "", "", ""), ())
         self.extensions = nobody if extensions is None else extensions
@@ -77,7 +82,7 @@ class RuntimeApi:
         self._free = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
-        self.runtime = Runtime(self._idled)
+        self.runtime = Runtime(self._idled, None if restore is None else restore.stage)
 
     async def serve(self, listener: socket.socket) -> None:
         """Answer on ``listener`` (bound, in whichever network namespace) until ``close``."""
@@ -86,7 +91,7 @@ class RuntimeApi:
         self._server = await loop.create_server(lambda: _Connection(self), sock=listener)
 
     async def initialised(self) -> Reply | None:
-        """None at the first ``next``, the posted Reply at ``init/error``.
+        """None at the first ``next``, the posted Reply at ``init/error`` or ``restore/error``.
 
         Raises RuntimeGone when the API is closed first.
         """
@@ -130,6 +135,11 @@ class RuntimeApi:
         if tell is not None:
             tell(body)
         return Said(202, b'{"status":"OK"}\n')
+
+    def take_restore(self, _: Extensions, __: Telemetry, body: bytes, line: Line) -> Said | None:
+        """The call with which the runtime asks to be restored: at once, unless it is to be kept."""
+        kept = self.restore is not None and self.restore.stage is Stage.SNAPSHOT
+        return None if kept else Said(200, b"")
 
     def _idled(self) -> None:
         self._free.set()
@@ -290,6 +300,8 @@ class _Connection(asyncio.Protocol):
             self._streams = value.lower() == b"streaming"
         elif name[:17].lower() == extension_calls.FIELD:
             self._fields[name.lower()] = value
+        elif size == 13 and name.lower() == b"authorization":
+            self._fields[b"authorization"] = value
         elif size == 6 and name.lower() == b"expect":
             self._expects = value.lower() == b"100-continue"
 
@@ -364,6 +376,8 @@ class _Connection(asyncio.Protocol):
         if url == _IMPORTS and self._api.on_imports is not None:
             self._call = self._api.take_imports
             return None if method == b"POST" else wire.NOT_ALLOWED
+        if self._api.restore is not None and url in restore.CALLS:
+            return self._route_restore(self._api.restore, method, url)
         if url.startswith(_INVOCATION):
             request_id, _, action = url[len(_INVOCATION) :].partition(b"/")
             event = _ANSWERS.get(action)
@@ -372,6 +386,17 @@ class _Connection(asyncio.Protocol):
                     return wire.UNKNOWN_ID
                 return self._expect_body(method, event)
         return wire.NOT_FOUND
+
+    def _route_restore(self, about: Restore, method: bytes, url: bytes) -> bytes | None:
+        """The same for what a runtime with SnapStart asks."""
+        if url == restore.ERROR:
+            return self._expect_body(method, RuntimeEvent.RESTORE_ERROR)
+        if method != b"GET":
+            return wire.NOT_ALLOWED
+        if url == restore.CREDENTIALS:
+            return wire.answer_of(about.answer(self._fields.get(b"authorization", b"")))
+        self._call, state = self._api.take_restore, self._runtime.state
+        return None if self._runtime.restore() else wire.illegal(state, RuntimeEvent.RESTORE)
 
     def _route_call(self, method: bytes, url: bytes) -> bytes | None:
         """The same for what extensions ask."""
@@ -414,7 +439,7 @@ class _Connection(asyncio.Protocol):
         self._accepts = self._sink = None
         payload = bytes(self._body)
         self._body = b""
-        if event is RuntimeEvent.INIT_ERROR:
+        if event in _OF_INIT:
             name = wire.error_name(self._error_type) or "Runtime.Unknown"
             self._runtime.fail_init(Reply(payload, name))
         elif event is RuntimeEvent.ERROR:
@@ -434,7 +459,7 @@ class _Connection(asyncio.Protocol):
         self._refusal = wire.EXCEEDED
         if sink is not None:
             self._runtime.finish(STREAM_TOO_LARGE)
-        elif event is RuntimeEvent.INIT_ERROR:
+        elif event in _OF_INIT:
             self._runtime.fail_init(TOO_LARGE)
         else:
             self._runtime.finish(TOO_LARGE)

@@ -19,6 +19,8 @@ _TRANSITIONS: Final = {
     RuntimeEvent.RESPONSE: "InvocationResponse",
     RuntimeEvent.ERROR: "InvocationErrorResponse",
     RuntimeEvent.INIT_ERROR: "InitError",
+    RuntimeEvent.RESTORE: "RestoreReady",
+    RuntimeEvent.RESTORE_ERROR: "RestoreError",
 }
 _REASONS: Final = {
     200: "OK",

@@ -167,8 +167,9 @@ def _reserved(function: Function, interpreter: Interpreter) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": function.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
-        "AWS_LAMBDA_LOG_GROUP_NAME": function.effective_log_group,
     }
+    if not function.has_snapshot:  # as AWS has it
+        values["AWS_LAMBDA_LOG_GROUP_NAME"] = function.effective_log_group
     if interpreter.family is not Family.PROVIDED:
         values["AWS_EXECUTION_ENV"] = f"AWS_Lambda_{interpreter.runtime}"
     if function.log_format == "JSON":

@@ -30,12 +30,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Place:
     """A group for one environment, and what its first box can be made of, if anything: a box ahead,
-    which wants a room for user ``uid`` and prints into ``pipe``, if it has one; or a spare."""
+    which wants a room for user ``uid`` and prints into ``pipe``, if it has one; or a spare. What
+    ``restores`` has been initialised already."""
 
     group: Group
     spare: str | Ahead | None
     uid: int | None = None
     pipe: Pipe | None = None
+    restores: bool = False
 
 
 class Reserve:

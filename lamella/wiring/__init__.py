@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -40,7 +41,7 @@ from lamella.api.urls import UrlFront
 from lamella.api.warm_metrics import WarmMetrics
 from lamella.blobs.disk import DiskBlobs
 from lamella.config import Settings
-from lamella.errors import HostError, RuntimeMissing
+from lamella.errors import HostError
 from lamella.functions.aliases import Aliases
 from lamella.functions.concurrency import Concurrency, Shares
 from lamella.functions.event_invoke import EventInvokeConfigs
@@ -57,11 +58,12 @@ from lamella.invoke.callback import Callback
 from lamella.invoke.compile import BoxRunner
 from lamella.invoke.destinations import Senders
 from lamella.invoke.dispatch import Dispatcher
-from lamella.invoke.environment import Environment, Ground
+from lamella.invoke.environment import Environment
 from lamella.invoke.failing import Failing
 from lamella.invoke.frost import Frost
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.grants import Grants
+from lamella.invoke.ground import Ground
 from lamella.invoke.java_archives import JavaArchives
 from lamella.invoke.java_client import JavaClient
 from lamella.invoke.learned import Learned
@@ -108,7 +110,7 @@ from lamella.wiring.host import (
 )
 from lamella.wiring.own_log import set_up_logging
 from lamella.wiring.runtimes import interpreters
-from lamella.wiring.warm import guarded, warmed
+from lamella.wiring.warm import guarded, prepared, snapped, warmed
 
 THREADS = 32
 LOG_SWEEP_SECONDS = 3_600
@@ -215,6 +217,8 @@ class Server:
         warm = await warmed((settings, stack), parts, furnisher, learned, collecting, records)
         kept = (collecting, failing, doors.open, warm.zygotes.starts)
         ground = Ground(spawner, reserve, warm.zygotes, watch, frost, *kept)
+        snapshots = snapped((settings, stack), ground, furnisher, streams, records, warm)
+        ground = replace(ground, places=snapshots)
 
         async def make(name: str, function: Function, provisioned: bool) -> Environment:
             furnished = await asyncio.to_thread(
@@ -238,7 +242,7 @@ class Server:
         )
         pool.start()
         stack.push_async_callback(pool.close)
-        guarded(groups, pool, warm, stack)
+        guarded(groups, pool, warm, snapshots, stack)
 
         def readdressed(account: str, region: str, name: str) -> None:
             loop.call_soon_threadsafe(known_urls.forget, account, region, name)
@@ -250,6 +254,7 @@ class Server:
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
             loop.call_soon_threadsafe(provisioner.look_again, key_of(function)[:3])
             loop.call_soon_threadsafe(warm.tending.look_soon)
+            loop.call_soon_threadsafe(snapshots.look_soon)
             warm.foresight.changed(function)
             concurrency.look_again(key_of(function)[:3])
             regranted(*key_of(function)[:3])
@@ -275,7 +280,7 @@ class Server:
             limit=settings.account_concurrency,
         )
         await asyncio.to_thread(concurrency.start)
-        readying = Readying(records, collecting, prepared(furnisher), changed)
+        readying = Readying(records, collecting, prepared(furnisher, snapshots), changed)
         resolver = Resolver(records, collecting, readying, furnisher)
         dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending, resolver.may_loop)
         stack.push_async_callback(asyncio.to_thread, readying.close)
@@ -353,6 +358,7 @@ class Server:
             queue.stop()
             pool.abort()
             readying.abort()
+            snapshots.abort()
             runner.abort()
 
         lost = asyncio.Event()
@@ -469,16 +475,6 @@ async def sweep_logs(groups: LogGroups) -> None:
         except OSError:
             log.exception("old logs could not be deleted")
         await asyncio.sleep(LOG_SWEEP_SECONDS)
-
-
-def prepared(furnisher: Furnisher) -> Callable[[Function], None]:
-    """What makes a version ready; a runtime this host lacks is told when it is invoked."""
-
-    def prepare(function: Function) -> None:
-        with contextlib.suppress(RuntimeMissing):
-            furnisher.prepare(function)
-
-    return prepare
 
 
 def warn_of_missing_limits(groups: Groups) -> None:

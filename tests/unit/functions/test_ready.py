@@ -11,7 +11,15 @@ import pytest
 
 from lamella.errors import ResourceConflict, SandboxFailed
 from lamella.functions.delete import delete
-from lamella.functions.ready import UNNAMED_FAULT, Readying, digests, key_of, reason, settled
+from lamella.functions.ready import (
+    UNNAMED_FAULT,
+    Fault,
+    Readying,
+    digests,
+    key_of,
+    reason,
+    settled,
+)
 from lamella.functions.update import update_code, update_configuration
 from lamella.functions.versions import publish
 from lamella.model.function import State, UpdateStatus
@@ -142,7 +150,7 @@ def test_reasons_tell_no_paths_and_no_digests() -> None:
 def test_what_changed_meanwhile_is_left_as_it_is() -> None:
     row = a_function(last_update_status=UpdateStatus.IN_PROGRESS)
     begun = replace(row, last_modified=row.last_modified - timedelta(seconds=1))
-    for fault in (None, "fault"):
+    for fault in (None, Fault("fault")):
         assert settled(row, begun, fault) is row
         assert settled(replace(row, revision_id="r-2"), row, fault).revision_id != "r-2"
     ready = settled(row, row, None)

@@ -54,12 +54,13 @@ def forget_coercion():
                 del os.environ["LC_CTYPE"]
 
 
-def asked_to_learn():
-    """Whether the modules that are imported are to be told; the function finds no trace of it."""
-    if sys.argv[1:] != ["--learn"]:
+def asked_to(option):
+    """Whether the command ends with an option of the runtime's own: to tell the modules that are
+    imported (--learn), to become a snapshot (--snapshot). The function finds no trace of it."""
+    if sys.argv[1:] != [option]:
         return False
     del sys.argv[1:]
-    if getattr(sys, "orig_argv", [""])[-1] == "--learn":
+    if getattr(sys, "orig_argv", [""])[-1] == option:
         del sys.orig_argv[-1]
     return True
 
@@ -104,10 +105,14 @@ def prepare():
 
 
 def main():
-    learns = asked_to_learn()
+    learns, is_snapshot = asked_to("--learn"), asked_to("--snapshot")
+    if is_snapshot:
+        import snapshot
     client, line = prepare()
     if learns:
         tell_of_imports(line)
+    if is_snapshot:
+        snapshot.prepare(line)
     customize()
     client.run(os.environ["_HANDLER"], line)
 

@@ -1,0 +1,76 @@
+"""What SnapStart changes about the start of an environment: the phase it is in, and what may fail.
+
+An environment of a version with SnapStart is restored, where there is a snapshot; what was begun
+otherwise goes the same way in one go: initialisation, the hooks before a snapshot, those after it.
+`lamella.invoke.snapshot` makes snapshots.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from lamella.errors import ApiError, SnapStartFailed, SnapStartTimeout
+from lamella.invoke.furnish import Furnished
+from lamella.invoke.happenings import Restored
+from lamella.model.function import Function
+from lamella.model.limits import INIT_SECONDS, PROVISIONED_INIT_SECONDS
+from lamella.runtime_api.restore import Stage
+from lamella.sandbox.box import Box
+from lamella.sandbox.cgroup import NOTHING
+from lamella.sandbox.reserve import Place
+
+INIT, INVOKE = "init", "invoke"
+SNAPSHOT: Final = "snapshot"
+RESTORE: Final = "restore"
+RESTORE_SECONDS: Final = 10.0
+
+
+def aws_phase(phase: str) -> str:
+    """The name that AWS has for a phase in which something is initialised."""
+    return INIT if phase == SNAPSHOT else phase
+
+
+def seconds(function: Function, place: Place, *, provisioned: bool) -> float:
+    """How long the first start in ``place`` may take.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+    """
+    if place.restores:
+        return RESTORE_SECONDS
+    if not (provisioned or function.has_snapshot):
+        return INIT_SECONDS
+    return max(PROVISIONED_INIT_SECONDS, function.timeout)
+
+
+def begun(furnished: Furnished, place: Place | None, *, invoking: bool) -> tuple[Furnished, str]:
+    """What a box that begins in ``place`` is furnished with, and the phase that begins with it."""
+    about = furnished.restore
+    if about is not None and place is not None and place.restores:
+        restored = replace(about, stage=Stage.RESTORED)
+        return replace(furnished, restore=restored), RESTORE
+    if about is not None and about.stage is Stage.SNAPSHOT:
+        return furnished, SNAPSHOT
+    return furnished, INVOKE if invoking else INIT
+
+
+def durations(
+    phase: str, began: float, made: float, ended: float
+) -> tuple[float | None, Restored | None]:
+    """What REPORT says of a start, by moments: when it began, when there was a process, and when
+    that was ready. Of what an invocation has begun anew it says nothing."""
+    if phase == RESTORE:
+        return None, Restored(ended - began, ended - made)
+    return (None if phase == INVOKE else ended - began), None
+
+
+def fault(phase: str, box: Box, *, failed: bool, in_time: bool) -> ApiError | None:
+    """What the caller of an invocation is told of a start that did not go well, where it is not left
+    to the invocation. ``failed`` says that the runtime has reported an error of its hooks."""
+    if failed:
+        return SnapStartFailed()
+    # A fork that was lost has been replaced by a box that had everything before it.
+    is_fork = box.base is not NOTHING
+    return SnapStartTimeout() if phase == RESTORE and is_fork and not in_time else None

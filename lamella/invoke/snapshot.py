@@ -1,0 +1,465 @@
+"""SnapStart: a published version is initialised once, and its environments are forks of that.
+
+A *snapshot* is an environment like any other that is never invoked: when the function is initialised
+and its hooks have run, the process waits and forks (`lamella.runtimes.python`'s ``snapshot``), and
+each fork is the box of one environment (`lamella.sandbox.fork`). It belongs to its version alone.
+
+What cannot be forked is initialised when it is published all the same, which says whether it can be,
+and then begins as other functions do, hooks included. So does what has no snapshot now: after a start
+of the server, or because memory was needed. It is made again in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from lamella.errors import RuntimeMissing, SandboxFailed, SnapshotFailed
+from lamella.functions.ready import Key, key_of
+from lamella.invoke.eggs import Eggs
+from lamella.invoke.environment import Environment
+from lamella.invoke.furnish import FORKS, Furnished, Furnisher
+from lamella.invoke.ground import Ground
+from lamella.invoke.starts import Starts
+from lamella.invoke.tending import measured
+from lamella.logs.append import LogStream
+from lamella.model.function import Function
+from lamella.model.lifecycle import EnvironmentState
+from lamella.runtime_api.restore import Stage
+from lamella.runtimes.forking import Plain
+from lamella.runtimes.start import WRAPPER
+from lamella.sandbox.box import Box, Room
+from lamella.sandbox.cgroup import Group
+from lamella.sandbox.fork import Nest, nest, retire
+from lamella.sandbox.plan import BoxPlan
+from lamella.sandbox.reserve import Place
+from lamella.sandbox.spawn import Spawner
+
+LOOK_SECONDS = 10.0
+HOLD_OFF_SECONDS = 60.0
+"""When a snapshot is tried again that could not be made, doubled each time."""
+MOST_FAILURES = 6
+REPORT_BYTES = 4_096
+REASON_CHARACTERS = 500
+ASK = "--snapshot"
+OUTLIVED = (
+    's=; trap s=1 USR1; "$0" "$@"; c=$?; [ "$s" ] || exit "$c"; '
+    "exec 6>&- 7>&- 8>&-; exec sleep 2147483647"
+)
+"""A box lasts as long as its first command: of what has said that it is a snapshot the forks are to
+outlive it; of what has not the end is the end."""
+TIMEOUT = "FunctionError.InitTimeout"
+EXHAUSTED = "FunctionError.InitResourceExhausted"
+RUNTIME = "FunctionError.RuntimeInitError"
+EXTENSION = "FunctionError.ExtensionInitError"
+TOO_MANY = "FunctionError.TooManyExtensions"
+
+log = logging.getLogger(__name__)
+
+Open = Callable[[Function, Furnished], LogStream]
+
+
+class Nesting:
+    """What the environment of a snapshot begins in, in ``group``: a box whose process forks."""
+
+    def __init__(self, spawner: Spawner, group: Group) -> None:
+        self.group = group
+        self.nest: Nest | None = None
+        self._spawner = spawner
+        self._report, self._theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(self._theirs, True)
+
+    async def become(self, plan: BoxPlan, room: Room, outputs: Sequence[int]) -> Box:
+        """Begin ``plan`` so. Raises SandboxFailed."""
+        plan = replace(
+            plan,
+            argv=("/bin/sh", "-c", OUTLIVED, *plan.argv, ASK),
+            limits=replace(plan.limits, processes=FORKS),
+        )
+        self.nest = await nest(self._spawner, plan, room, self.group, (*outputs, self._theirs))
+        return self.nest.box
+
+    async def discard(self) -> None:
+        """Nothing lies ready."""
+
+    def said(self) -> str | None:
+        """Why the process says that it cannot be forked, if it does."""
+        try:
+            told = json.loads(os.read(self._report, REPORT_BYTES))
+        except (BlockingIOError, ValueError):
+            return "it did not say whether it can be forked"
+        fault = told.get("fault") if isinstance(told, dict) else "it said nothing of use"
+        return None if fault is None else sentence(str(fault))
+
+    def close(self) -> None:
+        os.close(self._report)
+        os.close(self._theirs)
+
+
+@dataclass(eq=False)
+class Snapshot:
+    """One that stands. ``held`` is the memory that it and the forks that wait were last seen to hold."""
+
+    function: Function
+    environment: Environment
+    group: Group
+    nest: Nest
+    eggs: Eggs = field(init=False)
+    held: int = 0
+    used_at: float = field(default_factory=time.monotonic)
+    is_retired: bool = False
+
+    @property
+    def living(self) -> int:
+        return self.eggs.living
+
+    def memory_held(self) -> int:
+        """Bytes that its end frees. Blocks."""
+        return measured(self, self.eggs.groups)[1]
+
+
+@dataclass
+class Failure:
+    """How often a snapshot could not be made, and when it may be tried again."""
+
+    count: int
+    until: float
+
+
+class Given:
+    """The place of one environment that nobody else decides about."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    async def place(self, function: Function, furnished: Furnished) -> Place:
+        return self._place
+
+
+class Snapshots:
+    """Gives environments their place: a fork of a snapshot, where there is to be one, else as
+    ``ground`` has it.
+
+    ``memory`` is how many bytes all of them may hold together, 0 for none at all, and ``most`` how
+    many there may be; ``exists`` says whether a version is still there, and blocks.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        furnisher: Furnisher,
+        opened: Open,
+        exists: Callable[[Function], bool],
+        *,
+        memory: int,
+        most: int,
+    ) -> None:
+        self._ground = ground
+        self._furnisher = furnisher
+        self._opened = opened
+        self._exists = exists
+        self._memory = memory
+        self._most = most
+        self._standing: dict[Key, Snapshot] = {}
+        self._retired: set[Snapshot] = set()
+        self._making: set[Key] = set()
+        self._failures: dict[Key, Failure] = {}
+        self._numbers = itertools.count(1)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._makers: set[asyncio.Task[Any]] = set()
+        self._wanted = asyncio.Event()
+        self._closing = False
+        self.has_room: Callable[[], bool] = lambda: True
+        """Whether there is memory for more."""
+        self.measured: Callable[[int], None] = lambda held: None
+        """Told of the bytes that all of them hold."""
+
+    def start(self) -> None:
+        self._makers.add(asyncio.get_running_loop().create_task(self._tend()))
+
+    # Environments that start
+
+    async def place(self, function: Function, furnished: Furnished) -> Place:
+        """A place for an environment that starts. Raises OSError if no group can be made."""
+        if function.has_snapshot:
+            snapshot = self._standing.get(key_of(function))
+            if snapshot is None or snapshot.function.last_modified != function.last_modified:
+                self._consider(function)
+            else:
+                snapshot.used_at = time.monotonic()
+                egg = await snapshot.eggs.take()
+                if egg is not None:
+                    return Place(egg.group, egg, egg.uid, restores=True)
+        return await self._ground.places.place(function, furnished)
+
+    # Making them
+
+    async def make(self, function: Function) -> None:
+        """Initialise ``function``, which is being published.
+
+        Raises SnapshotFailed, SandboxFailed, OSError.
+        """
+        key = key_of(function)
+        task = asyncio.current_task()
+        assert task is not None
+        self._makers.add(task)
+        self._making.add(key)
+        try:
+            snapshot = await self._made(function)
+            if snapshot is not None:
+                self._stand(snapshot)
+        finally:
+            self._makers.discard(task)
+            self._making.discard(key)
+
+    def _consider(self, function: Function) -> None:
+        """Make a snapshot that is missing, unless that is under way or has failed of late."""
+        key, failure = key_of(function), self._failures.get(key_of(function))
+        if self._closing or self._memory <= 0 or key in self._making or not self.has_room():
+            return
+        if failure is None or failure.until <= time.monotonic():
+            self._making.add(key)
+            self._spawn(self._remake(function))
+
+    async def _remake(self, function: Function) -> None:
+        key = key_of(function)
+        try:
+            await self.make(function)
+        except (SnapshotFailed, SandboxFailed, RuntimeMissing, OSError) as error:
+            if not self._closing:
+                log.info("no snapshot of %s: %s", function.arn, error)
+                self._hold_off(key)
+
+    def _hold_off(self, key: Key) -> None:
+        count = self._failures[key].count + 1 if key in self._failures else 1
+        pause = HOLD_OFF_SECONDS * 2 ** min(count, MOST_FAILURES)
+        self._failures[key] = Failure(count, time.monotonic() + pause)
+
+    async def _made(self, function: Function) -> Snapshot | None:
+        """A snapshot; None if there can be none of ``function``, which is initialised then, too."""
+        name = f"n{next(self._numbers)}"
+        furnished = await asyncio.to_thread(self._furnisher.furnish, function, name)
+        assert furnished.restore is not None
+        furnished = replace(furnished, restore=replace(furnished.restore, stage=Stage.SNAPSHOT))
+        why: str | None = Plain.OFF if self._memory <= 0 else obstacle(function, furnished)
+        stream = self._opened(function, furnished)
+        spawner, reserve = self._ground.spawner, self._ground.reserve
+        nesting = Nesting(spawner, reserve.make()) if why is None else None
+        place = reserve.take() if nesting is None else Place(nesting.group, nesting)
+        alone = replace(self._ground, places=Given(place), starts=Unseen())
+        environment = Environment(name, function, furnished, stream, alone)
+        try:
+            await environment.start()
+            if environment.state is not EnvironmentState.IDLE:
+                raise failed(*(environment.fault or ("", "")))
+            if nesting is not None:
+                why = nesting.said()
+            if nesting is None or nesting.nest is None or why is not None:
+                log.info("%s begins plainly, without a snapshot: %s", function.arn, why)
+                stream.append(int(time.time() * 1000), remark(why or ""))
+                self._hold_off(key_of(function))
+                await environment.stop()
+                return None
+        except BaseException:
+            await environment.stop()
+            raise
+        finally:
+            if nesting is not None:
+                nesting.close()
+        return self._snapshot(Snapshot(function, environment, nesting.group, nesting.nest))
+
+    def _snapshot(self, snapshot: Snapshot) -> Snapshot:
+        snapshot.eggs = Eggs(
+            self._ground.spawner,
+            self._ground.reserve,
+            snapshot.nest,
+            snapshot.group.memory(),
+            failed=partial(self._give_up, snapshot),
+            gone=partial(self._clear, snapshot),
+        )
+        snapshot.environment.on_death = partial(self._give_up, snapshot, "its box has ended")
+        return snapshot
+
+    def _stand(self, snapshot: Snapshot) -> None:
+        key = key_of(snapshot.function)
+        older = self._standing.pop(key, None)
+        if older is not None:
+            self._retire(older)
+        self._failures.pop(key, None)
+        if self._closing:
+            self._retire(snapshot)
+        else:
+            self._standing[key] = snapshot
+            snapshot.eggs.fill()
+            self._wanted.set()
+
+    # Their end
+
+    def _give_up(self, snapshot: Snapshot, why: str) -> None:
+        if self._standing.get(key_of(snapshot.function)) is snapshot:
+            log.info("the snapshot of %s is no more: %s", snapshot.function.arn, why)
+            del self._standing[key_of(snapshot.function)]
+        self._retire(snapshot)
+
+    def _retire(self, snapshot: Snapshot) -> asyncio.Task[Any] | None:
+        """Have no more forks of it; it ends with the last of them."""
+        if snapshot.is_retired:
+            return None
+        snapshot.is_retired = True
+        self._retired.add(snapshot)
+        snapshot.eggs.close()
+        ending = self._spawn(self._end_process(snapshot))
+        self._clear(snapshot)
+        return ending
+
+    async def _end_process(self, snapshot: Snapshot) -> None:
+        with contextlib.suppress(SandboxFailed):
+            await retire(self._ground.spawner, snapshot.nest)
+
+    def _clear(self, snapshot: Snapshot) -> None:
+        """Clear away one that is retired and of which nothing lives any more."""
+        if snapshot in self._retired and snapshot.eggs.are_gone:
+            self._retired.discard(snapshot)
+            self._spawn(snapshot.environment.stop())
+
+    # Memory, and versions that are gone
+
+    @property
+    def count(self) -> int:
+        """How many stand."""
+        return len(self._standing)
+
+    def waiting(self) -> list[Snapshot]:
+        """Those that stand, the one that was used longest ago first."""
+        return sorted(self._standing.values(), key=lambda each: each.used_at)
+
+    def evict(self, snapshot: Snapshot) -> asyncio.Task[Any] | None:
+        """Have one go for want of memory; it is made again when it is used, but not at once."""
+        key = key_of(snapshot.function)
+        if self._standing.get(key) is not snapshot:
+            return None
+        del self._standing[key]
+        self._hold_off(key)
+        return self._retire(snapshot)
+
+    def look_soon(self) -> None:
+        """A version may have gone."""
+        if self._standing:
+            self._wanted.set()
+
+    async def _tend(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await self.look()
+            except (OSError, SQLAlchemyError):
+                log.exception("snapshots could not be looked after")
+
+    async def look(self) -> None:
+        """Measure every snapshot; have those go that nobody can use, or that there is no memory for.
+
+        Raises OSError, SQLAlchemyError.
+        """
+        standing = self.waiting()
+        eggs = {each: each.eggs.groups for each in standing}
+        seen = await asyncio.to_thread(
+            lambda: {
+                each: (self._exists(each.function), measured(each, eggs[each])[0])
+                for each in standing
+            }
+        )
+        for each, (is_there, held) in seen.items():
+            each.held = held
+            if not is_there:
+                self._give_up(each, "its version is gone")
+        left = self.waiting()
+        held = sum(each.held for each in left)
+        while left and (held > self._memory or len(left) > self._most):
+            oldest = left.pop(0)
+            log.info("the snapshot of %s goes for want of memory", oldest.function.arn)
+            self.evict(oldest)
+            held -= oldest.held
+        self.measured(held)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def abort(self) -> None:
+        """Make none any more: the server is stopping."""
+        self._closing = True
+        for task in self._makers:
+            task.cancel()
+
+    async def close(self) -> None:
+        """End every snapshot, and what was forked and not used."""
+        self.abort()
+        for snapshot in tuple(self._standing.values()):
+            self._retire(snapshot)
+        self._standing.clear()
+        while self._tasks or self._makers:
+            await asyncio.wait(self._tasks | self._makers, timeout=1.0)
+            self._makers = {task for task in self._makers if not task.done()}
+
+
+class Unseen(Starts):
+    """What a snapshot begins with is no start of an environment."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda function, way, seconds: None)
+
+    def began(self, function: Function, spare: object, seconds: float) -> None:
+        pass
+
+
+def obstacle(function: Function, furnished: Furnished) -> Plain | None:
+    """Why there can be no snapshot of ``function``; None if there can."""
+    if WRAPPER in (function.environment or {}):
+        return Plain.WRAPPER
+    if furnished.extensions:
+        return Plain.EXTENSIONS
+    if furnished.plan.network is not None:
+        return Plain.NETWORK
+    return Plain.TAG if furnished.plain is Plain.TAG else None
+
+
+def failed(kind: str, message: str) -> SnapshotFailed:
+    """What a version is refused with that could not be initialised: the type of its error, empty if
+    it took too long, and what was said."""
+    code = RUNTIME
+    if not kind:
+        code = TIMEOUT
+    elif kind == "Extension.TooManyExtensions":
+        code = TOO_MANY
+    elif kind.startswith("Extension."):
+        code = EXTENSION
+    elif kind == "Runtime.ExitError" and message.endswith("signal: killed"):
+        code = EXHAUSTED
+    said = sentence(": ".join(each for each in (kind, message) if each))
+    return SnapshotFailed(code, f"The function could not be initialized: {said}")
+
+
+def remark(why: str) -> str:
+    """The line in a function's log that says that there is no snapshot of it."""
+    return f"LAMELLA Environments of this version are initialized one by one: {why}\n"
+
+
+def sentence(text: str) -> str:
+    """A text from a box that may be shown: one line, not long."""
+    return "".join(each if each.isprintable() else " " for each in text[:REASON_CHARACTERS])
