@@ -151,8 +151,8 @@ class Snapshots:
     """Gives environments their place: a fork of a snapshot, where there is to be one, else as
     ``ground`` has it.
 
-    ``memory`` is how many bytes all of them may hold together, 0 for none at all, and ``most`` how
-    many there may be; ``exists`` says whether a version is still there, and blocks.
+    ``memory`` is how many bytes all of them may hold together, and ``most`` how many there may be;
+    ``exists`` says whether a version is still there, and blocks.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class Snapshots:
     def _consider(self, function: Function) -> None:
         """Make a snapshot that is missing, unless that is under way or has failed of late."""
         key, failure = key_of(function), self._failures.get(key_of(function))
-        if self._closing or self._memory <= 0 or key in self._making or not self.has_room():
+        if self._closing or key in self._making or not self.has_room():
             return
         if failure is None or failure.until <= time.monotonic():
             self._making.add(key)
@@ -252,7 +252,7 @@ class Snapshots:
         furnished = await asyncio.to_thread(self._furnisher.furnish, function, name)
         assert furnished.restore is not None
         furnished = replace(furnished, restore=replace(furnished.restore, stage=Stage.SNAPSHOT))
-        why: str | None = Plain.OFF if self._memory <= 0 else obstacle(function, furnished)
+        why: str | None = obstacle(function, furnished)
         stream = self._opened(function, furnished)
         spawner, reserve = self._ground.spawner, self._ground.reserve
         nesting = Nesting(spawner, reserve.make()) if why is None else None

@@ -103,15 +103,16 @@ class Side:
         ]
 
     def until(self, what: str, name: str, event: Any = None) -> str:
-        """The log of an invocation in a new environment that has ``what`` in it."""
-        until = time.monotonic() + SECONDS
+        """The log of an invocation that has ``what`` in it; more of them at once each time, so that
+        new environments begin."""
+        until, count = time.monotonic() + SECONDS, 1
         while time.monotonic() < until:
-            with ThreadPoolExecutor(3) as pool:
-                for invoked in pool.map(lambda _: self.invoke(name, event), range(3)):
+            count = min(16, count + 1)
+            with ThreadPoolExecutor(count) as pool:
+                for invoked in pool.map(lambda _: self.invoke(name, event), range(count)):
                     assert invoked.error is None, invoked.payload
                     if what in invoked.log:
                         return invoked.log
-            time.sleep(0.2)
         raise AssertionError(f"no invocation was logged with {what}: {self.server.log()}")
 
 

@@ -98,6 +98,9 @@ class Snapshot:
         gc.freeze()
         # Who was forked is another process's business.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for each in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            # Nothing of the function goes on here; forks have no timers in any case.
+            signal.setitimer(each, 0)
         # The shell that has begun this process is to outlive it from now on, with its forks.
         os.kill(os.getppid(), signal.SIGUSR1)
         return nest.next_fork(socket.socket(fileno=CONTROL))

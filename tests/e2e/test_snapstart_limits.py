@@ -1,0 +1,259 @@
+"""What of an initialisation cannot be restored, and snapshots that go: invocations do not notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.server import Server, serving, zipped
+from tests.e2e.snapstart import NUMBER, Side, processes
+
+SECONDS = 30
+PLAIN = "LAMELLA Environments of this version are initialized one by one: "
+IS_FORK = """
+def is_fork():
+    with open("/proc/self/cmdline", "rb") as line:
+        return b"--snapshot" in line.read()
+"""
+"""A fork keeps the command of what it was forked from."""
+TRACED = (
+    """
+import snapshot_restore_py
+TRACE = []
+snapshot_restore_py.register_before_snapshot(TRACE.append, "before")
+snapshot_restore_py.register_after_restore(TRACE.append, "after")
+"""
+    + IS_FORK
+    + """
+def handler(event, context):
+    return [is_fork(), *TRACE]
+"""
+)
+SIMPLE = f"{IS_FORK}\ndef handler(event, context): return is_fork()"
+THREAD = (
+    "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
+)
+SLEEPS = f"""
+import time
+{IS_FORK}
+def handler(event, context):
+    time.sleep(event)
+    return is_fork()
+"""
+MAPPED = """
+import mmap
+SHARED = mmap.mmap(-1, 4096)
+SHARED[0] = 1
+"""
+IDLE = """#!/usr/bin/python3
+import http.client, json, os
+line = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+begin = {"Lambda-Extension-Name": "idle"}
+line.request("POST", "/2020-01-01/extension/register", json.dumps({"events": []}), begin)
+answer = line.getresponse()
+answer.read()
+who = {"Lambda-Extension-Identifier": answer.getheader("Lambda-Extension-Identifier")}
+line.request("GET", "/2020-01-01/extension/event/next", headers=who)
+line.getresponse()
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("snapshots") / "data"
+    with serving(data, "--function-endpoint", "self") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def side(server: Server) -> Side:
+    return Side(server)
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        (THREAD, "its initialisation leaves a thread behind"),
+        (
+            "import subprocess; CHILD = subprocess.Popen(['sleep', '600'])",
+            "its initialisation leaves a child process behind",
+        ),
+        ("import asyncio; LOOP = asyncio.new_event_loop()", "its initialisation leaves "),
+        ("FILE = open('/tmp/written', 'w')", "its initialisation leaves /tmp/written open"),
+        (MAPPED, "its initialisation leaves shared memory behind"),
+        ("import os; os.fork = lambda: 0", "its initialisation replaces os.fork"),
+        ("import os; os.close(6)", "its initialisation closes a file that it did not open"),
+    ],
+    ids=["thread", "child", "event loop", "file", "memory", "fork", "closed"],
+)
+def test_what_cannot_be_divided_is_initialised_one_by_one(side: Side, first: str, why: str) -> None:
+    name = side.published(f"{first}\n{TRACED}")
+    invoked = side.invoke(name)
+    assert invoked.payload == [False, "before", "after"]
+    assert "Restore Duration" not in invoked.log
+    side.logged(name, f"INIT_REPORT Init Duration: {NUMBER} ms\n{PLAIN}{why}")
+
+
+@pytest.mark.parametrize("kind", ["extension", "wrapper", "tag"])
+def test_what_a_fork_cannot_have_is_initialised_one_by_one(side: Side, kind: str) -> None:
+    files: dict[str, str | bytes] = {"python/nothing.py": "", "wrap": '#!/bin/sh\nexec "$@"\n'}
+    if kind == "extension":
+        files["extensions/idle"] = IDLE
+    layer = side.cloud.layer(zipped(files, modes={"extensions/idle": 0o755, "wrap": 0o755}))
+    wrapped: dict[str, Any] = {
+        "Environment": {"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"}}
+    }
+    tagged = {"Tags": {"lamella:preload": "off"}}
+    more: dict[str, Any] = {"wrapper": wrapped, "tag": tagged}.get(kind, {})
+    name = side.published(TRACED, layers=[layer], **more)
+    assert side.result(name) == [False, "before", "after"]
+    why = {"extension": "it has extensions", "wrapper": "it has a wrapper"}
+    side.logged(name, PLAIN + why.get(kind, "switched off by its tag"))
+
+
+def test_variables_of_the_interpreter_are_in_the_snapshot(side: Side) -> None:
+    code = f"{IS_FORK}\nimport time\ndef handler(event, context): return is_fork(), time.tzname[0]"
+    name = side.published(code, Environment={"Variables": {"TZ": "Asia/Tokyo"}})
+    assert side.result(name) == [True, "JST"]
+
+
+def test_a_file_that_is_read_is_each_environments_own(side: Side) -> None:
+    code = """
+import time
+FILE = open("/var/task/data", "rb", buffering=0)
+LEFT = open("/tmp/left", "w+")
+LEFT.write("abcdef")
+LEFT.close()
+LEFT = open("/tmp/left", "rb", buffering=0)
+FILE.read(3), LEFT.read(2)
+def handler(event, context):
+    time.sleep(0.5)
+    with open("/tmp/left", "r+") as own:
+        own.write("ABCDEF")
+    return FILE.read(3).decode(), LEFT.read(2).decode()
+"""
+    name = side.published({"app.py": code, "data": "123456789"})
+    assert side.at_once(name, 3, None) == [["456", "CD"]] * 3
+
+
+def test_clients_of_the_initialisation_connect_anew_with_credentials_of_their_own(
+    side: Side,
+) -> None:
+    code = f"""
+import boto3, os, time
+{IS_FORK}
+CLIENT = boto3.client("lambda")
+NAMES = len(CLIENT.list_functions()["Functions"])
+def handler(event, context):
+    time.sleep(0.3)
+    again = len(CLIENT.list_functions()["Functions"])
+    fresh = boto3.Session().get_credentials()
+    return is_fork(), NAMES > 0, again > 0, fresh.method, fresh.get_frozen_credentials().access_key
+"""
+    name = side.published(code, MemorySize=512)
+    answers = side.at_once(name, 2, None)
+    assert [each[:4] for each in answers] == [[True, True, True, "container-role"]] * 2
+    assert answers[0][4] != answers[1][4]
+
+
+def test_a_thread_can_be_begun_after_the_restore(side: Side) -> None:
+    code = f"""
+import concurrent.futures, snapshot_restore_py
+{IS_FORK}
+@snapshot_restore_py.register_after_restore
+def begin():
+    global POOL
+    POOL = concurrent.futures.ThreadPoolExecutor(2)
+def handler(event, context):
+    return list(POOL.map(lambda each: is_fork(), range(3)))
+"""
+    assert side.result(side.published(code)) == [True, True, True]
+
+
+@pytest.mark.parametrize("how", ["create", "update"])
+def test_a_version_that_is_published_along_the_way_is_restored(side: Side, how: str) -> None:
+    on = {"ApplyOn": "PublishedVersions"}
+    if how == "create":
+        name = side.cloud.function(SIMPLE, runtime=side.runtime, SnapStart=on, Publish=True)
+    else:
+        name = side.cloud.function("", runtime=side.runtime, SnapStart=on)
+        package = zipped({"app.py": SIMPLE})
+        side.client.update_function_code(FunctionName=name, ZipFile=package, Publish=True)
+    assert side.settled(name)["State"] == "Active"
+    assert side.result(name) is True
+    assert side.cloud.result(name) is False, "$LATEST is as ever"
+
+
+def test_a_snapshot_that_is_killed_costs_no_invocation(side: Side) -> None:
+    before = processes(side.server.pid)
+    name = side.published(SLEEPS)
+    (made,) = set(processes(side.server.pid)) - set(before)
+    assert side.result(name, 0) is True
+    os.kill(made, signal.SIGKILL)
+    answers = side.at_once(name, 6, 0.3)
+    assert len(answers) == 6
+    side.until("Restore Duration", name, 0.5)
+
+
+def test_an_environment_outlives_its_snapshot(side: Side) -> None:
+    before = processes(side.server.pid)
+    name = side.published(f"import os\n{IS_FORK}\ndef handler(event, context): return os.getpid()")
+    pid = side.result(name)
+    (made,) = set(processes(side.server.pid)) - set(before)
+    os.kill(made, signal.SIGKILL)
+    again = side.invoke(name)
+    assert (again.payload, "Duration: " in again.log) == (pid, True)
+    assert "Init Duration" not in again.log
+
+
+def test_a_version_that_is_deleted_leaves_no_process(side: Side) -> None:
+    before = set(processes(side.server.pid))
+    name = side.published(SIMPLE)
+    assert side.result(name) is True
+    made = set(processes(side.server.pid)) - before
+    assert made
+    side.client.delete_function(FunctionName=name)
+    until = time.monotonic() + SECONDS
+    while made & set(processes(side.server.pid)):
+        assert time.monotonic() < until, side.server.log()
+        time.sleep(0.05)
+
+
+class TestServers:
+    def test_the_next_server_makes_what_is_missing(self, tmp_path: Path) -> None:
+        with serving(tmp_path / "data") as server:
+            side = Side(server)
+            ready = side.published(SLEEPS)
+            on = {"ApplyOn": "PublishedVersions"}
+            slow = f"import time; time.sleep(2)\n{SIMPLE}"
+            begun = side.cloud.function(slow, runtime=side.runtime, SnapStart=on)
+            side.client.publish_version(FunctionName=begun)
+            side.logged(begun, "INIT_START")
+            assert server.stop() == 0
+        with serving(tmp_path / "data") as server:
+            side = Side(server)
+            assert side.settled(ready)["State"] == "Active"
+            assert side.result(ready, 0) in (True, False)
+            assert "Init Duration" not in side.until("Restore Duration", ready, 0.3)
+            assert side.settled(begun)["State"] == "Active"
+            assert side.result(begun) is True
+            texts = [text for text in side.logged(begun, "INIT_REPORT") if "INIT_START" in text]
+            assert len(texts) == 2, "the first was cut off"
+
+    def test_those_used_longest_ago_go_when_memory_is_spent(self, tmp_path: Path) -> None:
+        with serving(tmp_path / "data", "--warm-memory", "64M") as server:
+            side = Side(server)
+            held = f"HELD = bytearray(b'x' * 25_000_000)\n{SIMPLE}"
+            names = [side.published(held) for _ in range(3)]
+            until = time.monotonic() + SECONDS
+            while len(processes(server.pid)) > 2:
+                assert time.monotonic() < until, server.log()
+                time.sleep(0.05)
+            assert side.result(names[-1]) is True
+            assert side.result(names[0]) is False
