@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +11,13 @@ from typing import Any
 
 from lamella.accounts import keys
 from lamella.wiring.accounts import account_records
+from tests.commands import command
 from tests.e2e.server import Cloud, Server
 
 
 def lamella(*words: str, data: Path) -> Any:
     """Run a command on the data directory; what it prints, as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lamella", *words, "--data", str(data), "--json"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command(*words, "--data", str(data), "--json", environ=os.environ.copy())
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

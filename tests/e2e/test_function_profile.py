@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.commands import command
 from tests.e2e.server import Cloud, Server, zipped
 
 SLOW = "import time\ntime.sleep({seconds})\n"
@@ -30,14 +30,8 @@ def handler(event, context):
 
 
 def run(server: Server, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "lamella", "function", "profile", *words],
-        env={**os.environ, "AWS_ENDPOINT_URL_LAMBDA": server.endpoint, "AWS_REGION": "eu-west-1"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    where = {"AWS_ENDPOINT_URL_LAMBDA": server.endpoint, "AWS_REGION": "eu-west-1"}
+    done = command("function", "profile", *words, environ={**os.environ, **where})
     assert done.returncode == code, done.stdout + done.stderr
     return done
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lamella.model import limits
+from tests.commands import command
 from tests.e2e.server import Cloud, Server, zipped
 
 LAYER = {
@@ -34,14 +35,7 @@ LAYER = {
 
 
 def run(*words: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "lamella", "layer", "profile", *words],
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = command("layer", "profile", *words, environ={**os.environ, **environ})
     assert done.returncode == code, done.stdout + done.stderr
     return done
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lamella.runtimes.catalog import Catalog
+from tests.commands import command
 from tests.e2e.server import Cloud, serving
 
 VERSION = f"python3.{sys.version_info.minor}"
@@ -20,13 +21,7 @@ REAL = Path(os.path.realpath(sys.executable))
 
 
 def runtimes(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lamella", "runtimes", *words, "--data", str(data)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return command("runtimes", *words, "--data", str(data), environ=os.environ.copy())
 
 
 def rows(data: Path) -> dict[str, Any]:

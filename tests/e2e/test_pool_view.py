@@ -16,6 +16,7 @@ import pytest
 
 from lamella.api.links import Links, key_at
 from lamella.api.pages import OPERATOR, POOL
+from tests.commands import command
 from tests.e2e.server import Cloud, Server, serving, zipped
 
 SECONDS = 90
@@ -47,19 +48,13 @@ def pool(server: Server, *words: str, account: str = "test") -> Any:
 
 
 def said(server: Server, *words: str, account: str = "test") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lamella", "pool", "--endpoint", server.endpoint, *words],
-        env={
-            "PATH": "/usr/bin:/bin",
-            "HOME": "/nonexistent",
-            "AWS_ACCESS_KEY_ID": account,
-            "AWS_SECRET_ACCESS_KEY": "test",
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/nonexistent",
+        "AWS_ACCESS_KEY_ID": account,
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    return command("pool", "--endpoint", server.endpoint, *words, environ=environ)
 
 
 def metrics(server: Server) -> str:
@@ -163,8 +158,8 @@ def interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interruptible")
 def test_it_is_watched_until_it_is_ended(server: Server) -> None:
-    command = [sys.executable, "-m", "lamella", "pool", "--watch", "--endpoint", server.endpoint]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+    words = [sys.executable, "-m", "lamella", "pool", "--watch", "--endpoint", server.endpoint]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         titles = 0
         while titles < 2:

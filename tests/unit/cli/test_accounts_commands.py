@@ -1,14 +1,15 @@
-"""``lamella keys`` and ``lamella orgs``, as processes of their own on a data directory."""
+"""``lamella keys`` and ``lamella orgs`` on a data directory, without a server."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.commands import command
 
 A = "111122223333"
 
@@ -19,14 +20,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def run(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lamella", *words],
-        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LAMELLA_DATA": str(data)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environ = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LAMELLA_DATA": str(data)}
+    return command(*words, environ=environ)
 
 
 def answer(data: Path, *words: str) -> Any:

@@ -1,4 +1,4 @@
-"""The command line as a person or a program meets it: as a process of its own."""
+"""The command line as a person or a program meets it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from pathlib import Path
 import pytest
 
 import lamella
+from tests.commands import command
 
 
 def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environ}
+    return command(*words, environ=environ)
+
+
+def begun(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command as a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "lamella", *words],
-        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environ},
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -43,9 +50,9 @@ def test_help_lists_the_commands_without_loading_what_they_need() -> None:
     done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True)
     for heavy in ("boto3", "uvicorn", "uvloop", "sqlalchemy", "rich", "lamella.wiring"):
         assert f"'{heavy}'" not in done.stdout
-    said = run("--help").stdout
-    for command in ("serve", "demo", "doctor", "layer", "keys", "orgs", "version"):
-        assert f"\n  {command} " in said
+    said = begun("--help").stdout
+    for each in ("serve", "demo", "doctor", "layer", "keys", "orgs", "version"):
+        assert f"\n  {each} " in said
 
 
 @pytest.mark.parametrize(
@@ -88,7 +95,7 @@ def test_serve_refuses_settings_with_every_fault_and_starts_nothing() -> None:
 
 def test_serve_says_when_its_folder_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = run("serve", "--port", "0", "--data", str(tmp_path / "file" / "data"))
+    done = begun("serve", "--port", "0", "--data", str(tmp_path / "file" / "data"))
     assert done.returncode == 1
     assert "--data" in done.stderr
     assert "Traceback" not in done.stderr
