@@ -1,7 +1,7 @@
 # The few commands of this project; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test slow fuzz soak behaviours check bench lock clean
+.PHONY: help setup demo serve test coverage slow fuzz soak behaviours check bench lock clean
 
 BIN := .venv/bin
 WORKERS ?= 3
@@ -19,7 +19,10 @@ demo: setup ## start a server, run the story of a layer in Python and Node.js, a
 serve: setup ## start a server on 127.0.0.1:4566 (more flags: make serve ARGS="--ephemeral")
 	@$(BIN)/lamella serve $(ARGS)
 
-test: setup ## run the tests, with coverage (those over ten seconds each: make slow)
+test: setup ## run the tests (those over ten seconds each: make slow)
+	$(BIN)/pytest -n $(WORKERS) -m "not slow" $(ARGS)
+
+coverage: setup ## the same, with the coverage of the tests and of every server that they start; takes half as long again
 	$(BIN)/pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term $(ARGS)
 
 slow: setup ## run the tests that take more than ten seconds each

@@ -1,4 +1,4 @@
-"""A server of its own for the tests of functions, and clients of it."""
+"""One server for all tests of the API that do not need one of their own, and clients of it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.api.functions import (
 from tests.e2e.server import Cloud, Server, serving
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("functions") / "data") as server:
+    with serving(tmp_path_factory.mktemp("api") / "data") as server:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloud(server: Server) -> Cloud:
     return Cloud(server.endpoint)
 

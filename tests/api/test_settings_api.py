@@ -130,7 +130,7 @@ def test_scaling_is_checked(cloud: Cloud, name: str) -> None:
 
 
 def test_the_account_has_quotas_and_uses_them(server: Server) -> None:
-    cloud = Cloud(server.endpoint, region="sa-east-1")
+    cloud = Cloud(server.endpoint, region="eu-north-1")
     empty = body(cloud.client.get_account_settings())
     assert empty == {
         "AccountLimit": {

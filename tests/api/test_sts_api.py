@@ -114,7 +114,7 @@ def test_an_external_id_is_compared(sts: Any, server: Server) -> None:
 
 def test_a_session_lasts_as_long_as_the_role_allows(sts: Any, server: Server) -> None:
     arn = role(server, "short", "*")
-    long = role(server, "long", "*", MaxSessionDuration=43200)
+    long = role(server, "lasting", "*", MaxSessionDuration=43200)
     code = "ValidationError"
     assert refusal(sts.assume_role, RoleArn=arn, RoleSessionName="me", DurationSeconds=3601) == (
         code,

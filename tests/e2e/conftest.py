@@ -1,4 +1,4 @@
-"""One server for all end-to-end tests that do not need one of their own."""
+"""One server for all end-to-end tests that do not need one of their own, and one of AWS's others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.misbehaving import Ground
+from tests.e2e.queues import Queues, queues
 from tests.e2e.server import Cloud, Server, serving
 
 
@@ -20,6 +21,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def cloud(server: Server) -> Cloud:
     return Cloud(server.endpoint)
+
+
+@pytest.fixture(scope="session")
+def sqs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
+    """Moto, for whatever a test makes under a name of its own."""
+    with queues(tmp_path_factory.mktemp("moto")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real server of SQS for tests: moto's, as a child process."""
+"""A real server of SQS, and of whatever else moto has, for tests: as a child process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+
+from tests.e2e.server import unmeasured
 
 OWNER = "123456789012"
 """The account in which moto keeps what unknown keys make."""
@@ -81,6 +83,7 @@ def queues(folder: Path) -> Iterator[Queues]:
             [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
             stdout=log,
             stderr=log,
+            env=unmeasured(),
         )
     try:
         until(lambda: listens(port), 30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import itertools
 import json
 import os
 import re
@@ -29,6 +30,12 @@ from lamella.wiring.host import instance
 ROLE = "arn:aws:iam::000000000000:role/r"
 READY_SECONDS = 60
 PYTHON = "python3.11"
+_NUMBERS = itertools.count(1)
+
+
+def unmeasured() -> dict[str, str]:
+    """The environment of programs whose coverage is nobody's question: to measure it takes time."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def zipped(
@@ -88,11 +95,10 @@ class Cloud:
             aws_session_token=token,
             config=Config(retries={"max_attempts": 0}, read_timeout=120, max_pool_connections=20),
         )
-        self._names = 0
 
     def name(self, stem: str = "f") -> str:
-        self._names += 1
-        return f"{stem}-{os.getpid()}-{self._names}"
+        """A name that nobody else has, though tests share their server."""
+        return f"{stem}-{os.getpid()}-{next(_NUMBERS)}"
 
     def layer(self, content: bytes, name: str | None = None, **more: Any) -> str:
         """Publish a layer version; its ARN."""

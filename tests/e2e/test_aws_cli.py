@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import boto3
 import pytest
 
 from tests.e2e.queues import until
-from tests.e2e.server import Cloud, Server, zipped
+from tests.e2e.server import Cloud, Server, unmeasured, zipped
 
 AWS = Path(sys.executable).with_name("aws")
 CODE = """
@@ -28,7 +27,7 @@ def handler(event, context):
 
 def environment(server: Server) -> dict[str, str]:
     return {
-        **os.environ,
+        **unmeasured(),
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -69,22 +68,44 @@ def test_the_waiters_end(server: Server, tmp_path: Path) -> None:
     aws(server, "lambda", "delete-function", *name)
 
 
-def printed(server: Server, name: str, *more: str) -> str:
-    """What a function has printed so far, by the CLI's own search."""
-    group = f"/aws/lambda/{name}"
-    found = aws(server, "logs", "describe-log-groups", "--log-group-name-prefix", group)
-    if not found["logGroups"]:
-        return ""
-    return json.dumps(aws(server, "logs", "filter-log-events", "--log-group-name", group, *more))
+def logs_of(server: Server) -> Any:
+    return boto3.client(
+        "logs",
+        endpoint_url=server.endpoint,
+        region_name="eu-west-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def wait_for(server: Server, name: str, words: str) -> None:
+    """Until a function has printed ``words``."""
+    logs, group = logs_of(server), f"/aws/lambda/{name}"
+
+    def printed() -> bool:
+        if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return False
+        found = logs.filter_log_events(logGroupName=group)["events"]
+        return any(words in each["message"] for each in found)
+
+    until(printed)
 
 
 def test_logs_are_searched_and_read(server: Server, cloud: Cloud) -> None:
     name = cloud.function(CODE)
     cloud.result(name, {"word": "before"})
-    until(lambda: "REPORT" in printed(server, name))
-    assert "it says before" in printed(server, name)
-    assert "REPORT" not in printed(server, name, "--filter-pattern", "before")
+    wait_for(server, name, "REPORT")
     group = ("--log-group-name", f"/aws/lambda/{name}")
+    found = aws(server, "logs", "describe-log-groups", "--log-group-name-prefix", group[1])
+    assert [each["logGroupName"] for each in found["logGroups"]] == [group[1]]
+    every = json.dumps(aws(server, "logs", "filter-log-events", *group))
+    assert "it says before" in every
+    assert "REPORT" in every
+    searched = json.dumps(
+        aws(server, "logs", "filter-log-events", *group, "--filter-pattern", "before")
+    )
+    assert "it says before" in searched
+    assert "REPORT" not in searched
     (stream,) = aws(server, "logs", "describe-log-streams", *group)["logStreams"]
     read = aws(
         server, "logs", "get-log-events", *group, "--log-stream-name", stream["logStreamName"]
@@ -115,17 +136,10 @@ def follow(logs: Any, group: str, since: int) -> Iterator[str]:
 
 
 def test_a_tail_follows_what_is_printed_meanwhile(server: Server, cloud: Cloud) -> None:
-    logs = boto3.client(
-        "logs",
-        endpoint_url=server.endpoint,
-        region_name="eu-west-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
     name = cloud.function(CODE)
     cloud.result(name, {"word": "0"})
-    until(lambda: "it says 0" in printed(server, name))
-    messages = follow(logs, f"/aws/lambda/{name}", 0)
+    wait_for(server, name, "it says 0")
+    messages = follow(logs_of(server), f"/aws/lambda/{name}", 0)
     told = [next(messages) for _ in range(5)]
     for number in range(1, 4):
         cloud.result(name, {"word": str(number)})
@@ -150,7 +164,7 @@ def is_second_version() -> bool:
 def test_the_second_cli_tails(server: Server, cloud: Cloud, tmp_path: Path) -> None:
     name = cloud.function(CODE)
     cloud.result(name, {"word": "before"})
-    until(lambda: "REPORT" in printed(server, name))
+    wait_for(server, name, "REPORT")
     said = tmp_path / "said"
     with said.open("wb") as file:
         process = subprocess.Popen(
@@ -175,8 +189,7 @@ def test_functions_are_invoked_asynchronously(server: Server, cloud: Cloud, tmp_
         server, "lambda", "invoke-async", "--function-name", name, "--invoke-args", str(event)
     )
     assert answer == {"Status": 202}
-
-    until(lambda: "it says later" in printed(server, name))
+    wait_for(server, name, "it says later")
 
 
 def test_a_response_is_streamed(cloud: Cloud) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.queues import OWNER, Queues, queues, until
+from tests.e2e.queues import OWNER, Queues, until
 from tests.e2e.server import Cloud, Server, serving
 
 HANDLER = """
@@ -22,12 +22,6 @@ def handler(event, context):
         raise ValueError("it \\x1b[31mfails")
     return {"done": event}
 """
-
-
-@pytest.fixture(scope="module")
-def sqs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
-    with queues(tmp_path_factory.mktemp("moto")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,13 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.queues import Queues, queues
+from tests.e2e.queues import Queues
 from tests.e2e.server import Cloud, Server
 from tests.e2e.test_events import metrics
 
@@ -24,16 +23,13 @@ GOOD = "def handler(event, context):\n    return event\n"
 BAD = "def handler(event, context):\n    raise ValueError(event)\n"
 
 FUNCTIONS = {"good": GOOD, "slow": SLOW, "bad": BAD, "throttled": SLOW, "dead": BAD}
-
-
-@pytest.fixture(scope="module")
-def sqs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
-    with queues(tmp_path_factory.mktemp("moto")) as server:
-        yield server
+RESERVED = {"slow": 4, "bad": 4, "throttled": 1, "dead": 4}
+"""Fewer boxes than the queue would have run at once: each server that follows a killed one begins
+all of them anew, so that sixteen of each function would take the time that is for the events."""
 
 
 class Trial:
-    """A server that is killed every few seconds, and callers that go on regardless."""
+    """A server that is killed now and then, and callers that go on regardless."""
 
     def __init__(self, data: Path, sqs: Queues, options: tuple[str, ...]) -> None:
         self._data = data
@@ -66,9 +62,10 @@ class Trial:
                 MaximumRetryAttempts=1,
                 DestinationConfig={"OnSuccess": target, "OnFailure": target},
             )
-        cloud.client.put_function_concurrency(
-            FunctionName="throttled", ReservedConcurrentExecutions=1
-        )
+        for name, most in RESERVED.items():
+            cloud.client.put_function_concurrency(
+                FunctionName=name, ReservedConcurrentExecutions=most
+            )
         return urls
 
     def send(self, count: int, callers: int) -> None:
@@ -144,10 +141,13 @@ def survive(data: Path, sqs: Queues, *, events: int, kills: int, pause: float) -
     try:
         sending = threading.Thread(target=trial.send, args=(events, 4))
         sending.start()
-        while sending.is_alive() or trial.kills < kills:
-            time.sleep(pause)
+        for number in range(1, kills + 1):
+            # By what was accepted, not by the time alone: a busy machine takes as many kills. Every
+            # other one comes in the midst of the sending, the rest once more events run.
+            while sending.is_alive() and len(trial.accepted) < events * number // (kills + 1):
+                time.sleep(0.005)
+            time.sleep(0 if number % 2 else pause)
             trial.kill()
-            assert trial.kills < 200
         sending.join()
         # Moto's queues, which are one process, take most of this.
         trial.settle(180 + events * 0.15)
@@ -175,4 +175,4 @@ def test_no_event_is_lost_or_settled_twice_by_two_kills(sqs: Queues, tmp_path: P
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_five_thousand_events_survive_kills_every_few_seconds(sqs: Queues, tmp_path: Path) -> None:
-    survive(tmp_path / "data", sqs, events=5_000, kills=10, pause=4.0)
+    survive(tmp_path / "data", sqs, events=5_000, kills=12, pause=2.0)

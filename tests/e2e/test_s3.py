@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,33 +10,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.e2e.queues import Queues
 from tests.e2e.server import ROLE, Cloud, serving, zipped
 
-S3_SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print("http://%s:%d" % server.get_host_and_port(), flush=True)
-sys.stdin.read()
-server.stop()
-"""
 READ = "def handler(event, context):\n    return open('/opt/x.txt').read()"
 
 
 @pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    with subprocess.Popen(
-        [sys.executable, "-c", S3_SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.communicate()
+def s3_endpoint(sqs: Queues) -> str:
+    return sqs.endpoint
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.queues import Queues, queues, until
+from tests.e2e.queues import Queues, until
 from tests.e2e.server import Cloud, serving
 
 READER = """
@@ -28,12 +28,6 @@ def handler(event, context):
     print("KEYS", json.dumps(sorted(event["Records"][0])))
     return {"batchItemFailures": failed}
 """
-
-
-@pytest.fixture(scope="module")
-def sqs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
-    with queues(tmp_path_factory.mktemp("moto")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
