@@ -14,6 +14,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from lamella.api.metrics import cumulative
+from lamella.invoke.snapshot import Snapshots
 from lamella.invoke.starts import BUCKETS
 from lamella.invoke.worth import Going
 from lamella.invoke.zygote import Zygotes
@@ -21,10 +22,11 @@ from lamella.runtimes.forking import Plain
 
 
 class WarmMetrics(Collector):
-    """Zygotes, their forks and memory, and why environments began without one."""
+    """Zygotes, their forks and memory, why environments began without one, and snapshots."""
 
-    def __init__(self, registry: CollectorRegistry, zygotes: Zygotes) -> None:
+    def __init__(self, registry: CollectorRegistry, zygotes: Zygotes, snapshots: Snapshots) -> None:
         self._zygotes = zygotes
+        self._snapshots = snapshots
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
@@ -59,6 +61,16 @@ class WarmMetrics(Collector):
         for reason in Plain:
             plain.add_metric((reason.name.lower(),), zygotes.plain[reason])
         yield plain
+        yield GaugeMetricFamily(
+            "lamella_snapshots",
+            "Versions whose environments are restored from a snapshot.",
+            value=self._snapshots.count,
+        )
+        yield GaugeMetricFamily(
+            "lamella_snapshots_memory_bytes",
+            "Memory that snapshots and their forks that wait hold.",
+            value=self._snapshots.held,
+        )
         yield self._starts()
 
     def _starts(self) -> Metric:

@@ -155,6 +155,7 @@ def _tables(found: dict[str, Any], which: str | None, *, refused: bool) -> list[
         _environments(found),
         _ready(found),
         _zygotes(found),
+        *([_snapshots(found)] if found["snapshots"] else []),
         *([_failures(found)] if found["failures"] else []),
         _starts(found),
     ]
@@ -176,6 +177,23 @@ def _ready(found: dict[str, Any]) -> Table:
         for each in found["readyBoxes"]
     ]
     return "Boxes kept ready", ("program", "memory", "waiting", "being made"), rows
+
+
+def _snapshots(found: dict[str, Any]) -> Table:
+    rows = [
+        (
+            each["function"],
+            output.size(each["memory"]),
+            str(each["living"]),
+            str(each["eggs"]),
+            _span(each["ageSeconds"]),
+            _span(each["unusedSeconds"]),
+        )
+        for each in found["snapshots"]
+    ]
+    memory = found["snapshotMemory"]
+    title = f"Snapshots ({output.size(memory['held'])} of {output.size(memory['limit'])})"
+    return title, ("function", "memory", "environments", "eggs", "age", "unused"), rows
 
 
 def _zygotes(found: dict[str, Any]) -> Table:

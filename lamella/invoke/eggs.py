@@ -33,7 +33,8 @@ class Grown(Egg):
 
 class Eggs:
     """The forks of ``nest``, which share ``base`` with it. ``failed`` is told, once, why there can be
-    no more; ``gone`` each time that fewer of them live."""
+    no more; ``gone`` each time that fewer of them live. ``living`` are environments, ``laid`` counts
+    all that there were."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Eggs:
         gone: Callable[[], None],
     ) -> None:
         self.living = 0
+        self.laid = 0
         self._spawner = spawner
         self._reserve = reserve
         self._nest = nest
@@ -58,6 +60,11 @@ class Eggs:
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    @property
+    def count(self) -> int:
+        """How many lie ready."""
+        return len(self._ready)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -94,6 +101,7 @@ class Eggs:
                 self._failed(str(error))
             return None
         else:
+            self.laid += 1
             return egg
         finally:
             self._laying -= 1

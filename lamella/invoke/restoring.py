@@ -12,12 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from lamella.errors import ApiError, SnapStartFailed, SnapStartTimeout
+from lamella.errors import ApiError, SnapshotFailed, SnapStartFailed, SnapStartTimeout
 from lamella.invoke.furnish import Furnished
 from lamella.invoke.happenings import Restored
 from lamella.model.function import Function
 from lamella.model.limits import INIT_SECONDS, PROVISIONED_INIT_SECONDS
 from lamella.runtime_api.restore import Stage
+from lamella.runtime_api.telemetry import written
+from lamella.runtimes.forking import Plain
+from lamella.runtimes.start import WRAPPER
 from lamella.sandbox.box import Box
 from lamella.sandbox.cgroup import NOTHING
 from lamella.sandbox.reserve import Place
@@ -26,6 +29,12 @@ INIT, INVOKE = "init", "invoke"
 SNAPSHOT: Final = "snapshot"
 RESTORE: Final = "restore"
 RESTORE_SECONDS: Final = 10.0
+REASON_CHARACTERS: Final = 500
+TIMEOUT = "FunctionError.InitTimeout"
+EXHAUSTED = "FunctionError.InitResourceExhausted"
+RUNTIME = "FunctionError.RuntimeInitError"
+EXTENSION = "FunctionError.ExtensionInitError"
+TOO_MANY = "FunctionError.TooManyExtensions"
 
 
 def aws_phase(phase: str) -> str:
@@ -74,3 +83,42 @@ def fault(phase: str, box: Box, *, failed: bool, in_time: bool) -> ApiError | No
     # A fork that was lost has been replaced by a box that had everything before it.
     is_fork = box.base is not NOTHING
     return SnapStartTimeout() if phase == RESTORE and is_fork and not in_time else None
+
+
+def obstacle(function: Function, furnished: Furnished) -> Plain | None:
+    """Why there can be no snapshot of ``function``; None if there can."""
+    if WRAPPER in (function.environment or {}):
+        return Plain.WRAPPER
+    if furnished.extensions:
+        return Plain.EXTENSIONS
+    if furnished.plan.network is not None:
+        return Plain.NETWORK
+    return Plain.TAG if furnished.plain is Plain.TAG else None
+
+
+def failed(kind: str, message: str) -> SnapshotFailed:
+    """What a version is refused with that could not be initialised: the type of its error, empty if
+    it took too long, and what was said."""
+    code = RUNTIME
+    if not kind:
+        code = TIMEOUT
+    elif kind == "Extension.TooManyExtensions":
+        code = TOO_MANY
+    elif kind.startswith("Extension."):
+        code = EXTENSION
+    elif kind == "Runtime.ExitError" and message.endswith("signal: killed"):
+        code = EXHAUSTED
+    said = sentence(": ".join(each for each in (kind, message) if each))
+    return SnapshotFailed(code, f"The function could not be initialized: {said}")
+
+
+def remark(function: Function, why: str) -> str:
+    """The line in a function's log that says that there is no snapshot of it."""
+    if function.log_format == "JSON":
+        return written("lamella.noSnapshot", {"reason": why}).decode() + "\n"
+    return f"LAMELLA Environments of this version are initialized one by one: {why}\n"
+
+
+def sentence(text: str) -> str:
+    """A text from a box that may be shown: one line, not long."""
+    return "".join(each if each.isprintable() else " " for each in text[:REASON_CHARACTERS])

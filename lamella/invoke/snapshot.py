@@ -14,9 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
-import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,86 +23,35 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from lamella.errors import RuntimeMissing, SandboxFailed, SnapshotFailed
+from lamella.errors import LamellaError, SandboxFailed
 from lamella.functions.ready import Key, key_of
 from lamella.invoke.eggs import Eggs
 from lamella.invoke.environment import Environment
-from lamella.invoke.furnish import FORKS, Furnished, Furnisher
+from lamella.invoke.furnish import Furnished, Furnisher
 from lamella.invoke.ground import Ground
-from lamella.invoke.starts import Starts
+from lamella.invoke.nesting import Given, Nesting, Unseen
+from lamella.invoke.restoring import failed, obstacle, remark
 from lamella.invoke.tending import measured
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
 from lamella.model.lifecycle import EnvironmentState
 from lamella.runtime_api.restore import Stage
-from lamella.runtimes.forking import Plain
-from lamella.runtimes.start import WRAPPER
-from lamella.sandbox.box import Box, Room
 from lamella.sandbox.cgroup import Group
-from lamella.sandbox.fork import Nest, nest, retire
-from lamella.sandbox.plan import BoxPlan
+from lamella.sandbox.fork import Nest, retire
 from lamella.sandbox.reserve import Place
-from lamella.sandbox.spawn import Spawner
 
 LOOK_SECONDS = 10.0
 HOLD_OFF_SECONDS = 60.0
 """When a snapshot is tried again that could not be made, doubled each time."""
 MOST_FAILURES = 6
-REPORT_BYTES = 4_096
-REASON_CHARACTERS = 500
-ASK = "--snapshot"
-OUTLIVED = (
-    's=; trap s=1 USR1; "$0" "$@"; c=$?; [ "$s" ] || exit "$c"; '
-    "exec 6>&- 7>&- 8>&-; exec sleep 2147483647"
-)
-"""A box lasts as long as its first command: of what has said that it is a snapshot the forks are to
-outlive it; of what has not the end is the end."""
-TIMEOUT = "FunctionError.InitTimeout"
-EXHAUSTED = "FunctionError.InitResourceExhausted"
-RUNTIME = "FunctionError.RuntimeInitError"
-EXTENSION = "FunctionError.ExtensionInitError"
-TOO_MANY = "FunctionError.TooManyExtensions"
+MOST_RESUMED = 0.75
+"""The part of the memory that is filled before anybody asks."""
+FORGOTTEN = 86_400.0
+"""How long after that it counts as the first time again."""
 
 log = logging.getLogger(__name__)
 
 Open = Callable[[Function, Furnished], LogStream]
-
-
-class Nesting:
-    """What the environment of a snapshot begins in, in ``group``: a box whose process forks."""
-
-    def __init__(self, spawner: Spawner, group: Group) -> None:
-        self.group = group
-        self.nest: Nest | None = None
-        self._spawner = spawner
-        self._report, self._theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(self._theirs, True)
-
-    async def become(self, plan: BoxPlan, room: Room, outputs: Sequence[int]) -> Box:
-        """Begin ``plan`` so. Raises SandboxFailed."""
-        plan = replace(
-            plan,
-            argv=("/bin/sh", "-c", OUTLIVED, *plan.argv, ASK),
-            limits=replace(plan.limits, processes=FORKS),
-        )
-        self.nest = await nest(self._spawner, plan, room, self.group, (*outputs, self._theirs))
-        return self.nest.box
-
-    async def discard(self) -> None:
-        """Nothing lies ready."""
-
-    def said(self) -> str | None:
-        """Why the process says that it cannot be forked, if it does."""
-        try:
-            told = json.loads(os.read(self._report, REPORT_BYTES))
-        except (BlockingIOError, ValueError):
-            return "it did not say whether it can be forked"
-        fault = told.get("fault") if isinstance(told, dict) else "it said nothing of use"
-        return None if fault is None else sentence(str(fault))
-
-    def close(self) -> None:
-        os.close(self._report)
-        os.close(self._theirs)
 
 
 @dataclass(eq=False)
@@ -117,6 +64,7 @@ class Snapshot:
     nest: Nest
     eggs: Eggs = field(init=False)
     held: int = 0
+    made_at: float = field(default_factory=time.monotonic)
     used_at: float = field(default_factory=time.monotonic)
     is_retired: bool = False
 
@@ -135,16 +83,6 @@ class Failure:
 
     count: int
     until: float
-
-
-class Given:
-    """The place of one environment that nobody else decides about."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    async def place(self, function: Function, furnished: Furnished) -> Place:
-        return self._place
 
 
 class Snapshots:
@@ -169,7 +107,7 @@ class Snapshots:
         self._furnisher = furnisher
         self._opened = opened
         self._exists = exists
-        self._memory = memory
+        self.memory = memory
         self._most = most
         self._standing: dict[Key, Snapshot] = {}
         self._retired: set[Snapshot] = set()
@@ -195,7 +133,7 @@ class Snapshots:
         if function.has_snapshot:
             snapshot = self._standing.get(key_of(function))
             if snapshot is None or snapshot.function.last_modified != function.last_modified:
-                self._consider(function)
+                self._consider(function, furnished)
             else:
                 snapshot.used_at = time.monotonic()
                 egg = await snapshot.eggs.take()
@@ -213,37 +151,66 @@ class Snapshots:
         key = key_of(function)
         task = asyncio.current_task()
         assert task is not None
-        self._makers.add(task)
+        mine = {task} - self._makers
+        self._makers |= mine
         self._making.add(key)
         try:
             snapshot = await self._made(function)
             if snapshot is not None:
                 self._stand(snapshot)
         finally:
-            self._makers.discard(task)
+            self._makers -= mine
             self._making.discard(key)
 
-    def _consider(self, function: Function) -> None:
+    def _consider(self, function: Function, furnished: Furnished) -> None:
         """Make a snapshot that is missing, unless that is under way or has failed of late."""
         key, failure = key_of(function), self._failures.get(key_of(function))
         if self._closing or key in self._making or not self.has_room():
+            return
+        if obstacle(function, furnished) is not None:
             return
         if failure is None or failure.until <= time.monotonic():
             self._making.add(key)
             self._spawn(self._remake(function))
 
     async def _remake(self, function: Function) -> None:
-        key = key_of(function)
         try:
+            await asyncio.to_thread(self._furnisher.prepare, function)
             await self.make(function)
-        except (SnapshotFailed, SandboxFailed, RuntimeMissing, OSError) as error:
+        except LamellaError as error:
             if not self._closing:
                 log.info("no snapshot of %s: %s", function.arn, error)
-                self._hold_off(key)
+                self._hold_off(function)
+        except Exception:  # the boundary of a task: the version is served without
+            log.exception("no snapshot of %s", function.arn)
+            self._hold_off(function)
+        finally:
+            self._making.discard(key_of(function))
 
-    def _hold_off(self, key: Key) -> None:
+    def resume(self, found: Callable[[], Sequence[Function]]) -> None:
+        """At start-up: make anew what an earlier server had, the first that is ``found`` before the
+        others. To find them blocks."""
+        self._makers.add(asyncio.get_running_loop().create_task(self._resume(found)))
+
+    async def _resume(self, found: Callable[[], Sequence[Function]]) -> None:
+        """One after the other, as far as memory goes."""
+        try:
+            functions = await asyncio.to_thread(found)
+        except SQLAlchemyError:
+            log.exception("snapshots could not be made again")
+            return
+        for function in functions:
+            if self._closing or self.held > MOST_RESUMED * self.memory or self.count >= self._most:
+                return
+            key = key_of(function)
+            if function.has_snapshot and key not in self._standing and key not in self._making:
+                self._making.add(key)
+                await self._remake(function)
+
+    def _hold_off(self, function: Function, seconds: float | None = None) -> None:
+        key = key_of(function)
         count = self._failures[key].count + 1 if key in self._failures else 1
-        pause = HOLD_OFF_SECONDS * 2 ** min(count, MOST_FAILURES)
+        pause = seconds or HOLD_OFF_SECONDS * 2 ** min(count, MOST_FAILURES)
         self._failures[key] = Failure(count, time.monotonic() + pause)
 
     async def _made(self, function: Function) -> Snapshot | None:
@@ -267,8 +234,8 @@ class Snapshots:
                 why = nesting.said()
             if nesting is None or nesting.nest is None or why is not None:
                 log.info("%s begins plainly, without a snapshot: %s", function.arn, why)
-                stream.append(int(time.time() * 1000), remark(why or ""))
-                self._hold_off(key_of(function))
+                stream.append(int(time.time() * 1000), remark(function, why or ""))
+                self._hold_off(function, FORGOTTEN)  # the same code will leave the same behind
                 await environment.stop()
                 return None
         except BaseException:
@@ -280,11 +247,13 @@ class Snapshots:
         return self._snapshot(Snapshot(function, environment, nesting.group, nesting.nest))
 
     def _snapshot(self, snapshot: Snapshot) -> Snapshot:
+        base = snapshot.group.memory()
+        snapshot.held = base.held
         snapshot.eggs = Eggs(
             self._ground.spawner,
             self._ground.reserve,
             snapshot.nest,
-            snapshot.group.memory(),
+            base,
             failed=partial(self._give_up, snapshot),
             gone=partial(self._clear, snapshot),
         )
@@ -307,9 +276,13 @@ class Snapshots:
     # Their end
 
     def _give_up(self, snapshot: Snapshot, why: str) -> None:
-        if self._standing.get(key_of(snapshot.function)) is snapshot:
+        key = key_of(snapshot.function)
+        if self._standing.get(key) is snapshot:
             log.info("the snapshot of %s is no more: %s", snapshot.function.arn, why)
-            del self._standing[key_of(snapshot.function)]
+            del self._standing[key]
+            if not snapshot.eggs.laid:
+                # This host may not allow it, and another would do no better.
+                self._hold_off(snapshot.function)
         self._retire(snapshot)
 
     def _retire(self, snapshot: Snapshot) -> asyncio.Task[Any] | None:
@@ -340,6 +313,11 @@ class Snapshots:
         """How many stand."""
         return len(self._standing)
 
+    @property
+    def held(self) -> int:
+        """Bytes that they were last seen to hold."""
+        return sum(each.held for each in self._standing.values())
+
     def waiting(self) -> list[Snapshot]:
         """Those that stand, the one that was used longest ago first."""
         return sorted(self._standing.values(), key=lambda each: each.used_at)
@@ -350,7 +328,7 @@ class Snapshots:
         if self._standing.get(key) is not snapshot:
             return None
         del self._standing[key]
-        self._hold_off(key)
+        self._hold_off(snapshot.function)
         return self._retire(snapshot)
 
     def look_soon(self) -> None:
@@ -386,9 +364,13 @@ class Snapshots:
             each.held = held
             if not is_there:
                 self._give_up(each, "its version is gone")
+        now = time.monotonic()
+        self._failures = {
+            key: each for key, each in self._failures.items() if each.until + FORGOTTEN > now
+        }
         left = self.waiting()
         held = sum(each.held for each in left)
-        while left and (held > self._memory or len(left) > self._most):
+        while left and (held > self.memory or len(left) > self._most):
             oldest = left.pop(0)
             log.info("the snapshot of %s goes for want of memory", oldest.function.arn)
             self.evict(oldest)
@@ -416,50 +398,3 @@ class Snapshots:
         while self._tasks or self._makers:
             await asyncio.wait(self._tasks | self._makers, timeout=1.0)
             self._makers = {task for task in self._makers if not task.done()}
-
-
-class Unseen(Starts):
-    """What a snapshot begins with is no start of an environment."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda function, way, seconds: None)
-
-    def began(self, function: Function, spare: object, seconds: float) -> None:
-        pass
-
-
-def obstacle(function: Function, furnished: Furnished) -> Plain | None:
-    """Why there can be no snapshot of ``function``; None if there can."""
-    if WRAPPER in (function.environment or {}):
-        return Plain.WRAPPER
-    if furnished.extensions:
-        return Plain.EXTENSIONS
-    if furnished.plan.network is not None:
-        return Plain.NETWORK
-    return Plain.TAG if furnished.plain is Plain.TAG else None
-
-
-def failed(kind: str, message: str) -> SnapshotFailed:
-    """What a version is refused with that could not be initialised: the type of its error, empty if
-    it took too long, and what was said."""
-    code = RUNTIME
-    if not kind:
-        code = TIMEOUT
-    elif kind == "Extension.TooManyExtensions":
-        code = TOO_MANY
-    elif kind.startswith("Extension."):
-        code = EXTENSION
-    elif kind == "Runtime.ExitError" and message.endswith("signal: killed"):
-        code = EXHAUSTED
-    said = sentence(": ".join(each for each in (kind, message) if each))
-    return SnapshotFailed(code, f"The function could not be initialized: {said}")
-
-
-def remark(why: str) -> str:
-    """The line in a function's log that says that there is no snapshot of it."""
-    return f"LAMELLA Environments of this version are initialized one by one: {why}\n"
-
-
-def sentence(text: str) -> str:
-    """A text from a box that may be shown: one line, not long."""
-    return "".join(each if each.isprintable() else " " for each in text[:REASON_CHARACTERS])

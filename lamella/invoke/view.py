@@ -14,6 +14,7 @@ from typing import Any
 
 from lamella.invoke.pool import Pool
 from lamella.invoke.ready import ReadyBoxes
+from lamella.invoke.snapshot import Snapshot, Snapshots
 from lamella.invoke.zygote import Failure, Key, Zygote, Zygotes
 
 View = dict[str, Any]
@@ -26,6 +27,7 @@ class Warmth:
     pool: Pool
     ready: ReadyBoxes
     zygotes: Zygotes
+    snapshots: Snapshots
 
     def view(self, account: str | None) -> View:
         """Everything that ``account`` may see, None for the operator."""
@@ -61,6 +63,15 @@ class Warmth:
             "zygotes": [
                 _zygote(each) for each in zygotes.standing() if account in (None, each.key.account)
             ],
+            "snapshots": [
+                _snapshot(each)
+                for each in reversed(self.snapshots.waiting())
+                if account in (None, each.function.account)
+            ],
+            "snapshotMemory": {
+                "held": self.snapshots.held,
+                "limit": self.snapshots.memory,
+            },
             "failures": [
                 _failure(key, failure)
                 for key, failure in zygotes.failures.items()
@@ -99,6 +110,18 @@ def _zygote(each: Zygote) -> View:
         "rate": round(each.demand.rate(), 3),
         "savedSeconds": round(each.saves, 4),
         "madeInSeconds": round(each.seconds, 3),
+        "ageSeconds": round(now - each.made_at, 1),
+        "unusedSeconds": round(now - each.used_at, 1),
+    }
+
+
+def _snapshot(each: Snapshot) -> View:
+    now = time.monotonic()
+    return {
+        "function": each.function.arn,
+        "memory": each.held,
+        "living": each.living,
+        "eggs": each.eggs.count,
         "ageSeconds": round(now - each.made_at, 1),
         "unusedSeconds": round(now - each.used_at, 1),
     }

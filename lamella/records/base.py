@@ -309,4 +309,9 @@ class Records(Protocol):
         """Rows whose state or last update a crash left unfinished, of every account and region."""
         ...
 
+    def all_with_snapshots(self) -> tuple[Function, ...]:
+        """Published versions with SnapStart that are Active, of every account and region, the newest
+        first."""
+        ...
+
     def close(self) -> None: ...

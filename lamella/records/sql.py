@@ -306,5 +306,9 @@ class SqlRecords:
         with self._read() as connection:
             return sql_functions.pending(connection)
 
+    def all_with_snapshots(self) -> tuple[Function, ...]:
+        with self._read() as connection:
+            return sql_functions.with_snapshots(connection)
+
     def close(self) -> None:
         self._engine.dispose()

@@ -213,6 +213,19 @@ def storage(connection: Connection, account: str, region: str) -> int:
     return int(total)
 
 
+def with_snapshots(connection: Connection) -> tuple[Function, ...]:
+    found = connection.execute(
+        sa.select(functions)
+        .where(
+            functions.c.members["snap_start"].as_string() != "None",
+            functions.c.number != _LATEST,
+            functions.c.state == State.ACTIVE.value,
+        )
+        .order_by(functions.c.last_modified.desc(), *functions.primary_key.columns)
+    )
+    return tuple(_from_row(row) for row in found)
+
+
 def pending(connection: Connection) -> tuple[Function, ...]:
     found = connection.execute(
         sa.select(functions)

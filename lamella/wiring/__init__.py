@@ -285,6 +285,7 @@ class Server:
         dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending, resolver.may_loop)
         stack.push_async_callback(asyncio.to_thread, readying.close)
         readying.resume()
+        snapshots.resume(records.all_with_snapshots)
         provisioner = Provisioner(pool, dispatcher.shelf, partial(plan, records))
         stack.push_async_callback(provisioner.close)
         provisioned = Provisioned(
@@ -369,7 +370,7 @@ class Server:
             auth,
             blobs,
             signed,
-            environments=(Warmth(pool, warm.ready, warm.zygotes), reserve, failing),
+            environments=(Warmth(pool, warm.ready, warm.zygotes, snapshots), reserve, failing),
         )
         doors.lead_to(app.asked_by(of_boxes(auth, records, sessions, mandates)))
         return app, abort, lost
@@ -439,7 +440,7 @@ def application(
     AdmissionMetrics(collectors, services.dispatcher.admission)
     warmth, reserve, failing = environments
     FailureMetrics(collectors, failing)
-    WarmMetrics(collectors, warmth.zygotes)
+    WarmMetrics(collectors, warmth.zygotes, warmth.snapshots)
     EnvironmentMetrics(collectors, warmth.pool, warmth.ready, stuck=lambda: len(reserve.stuck))
     events = EventMetrics(collectors, services.workshop.records.backlog)
     return App(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.server import Server, serving
+from tests.e2e.server import Server
 from tests.e2e.snapstart import NUMBER, REPORT, Side
 
 HOOKS = """
@@ -66,13 +65,6 @@ TRACE = [
     "after, registered first!",
     "after, registered second",
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    data = tmp_path_factory.mktemp("snapstart") / "data"
-    with serving(data, "--function-endpoint", "self") as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -223,6 +226,23 @@ def test_a_version_that_is_deleted_leaves_no_process(side: Side) -> None:
     while made & set(processes(side.server.pid)):
         assert time.monotonic() < until, side.server.log()
         time.sleep(0.05)
+
+
+def test_snapshots_are_shown_and_counted(side: Side) -> None:
+    name = side.published(SIMPLE)
+    assert side.result(name) is True
+    endpoint = ["--endpoint", side.server.endpoint]
+    command = [sys.executable, "-m", "lamella", "pool", *endpoint]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (line,) = [each for each in table.splitlines() if f":{name}:1" in each and "MB" in each]
+    assert "Snapshots (" in table
+    assert line.split("\t")[2] == "1", "one environment"
+    with urllib.request.urlopen(f"{side.server.endpoint}/metrics") as answer:
+        metrics = answer.read().decode()
+    figures = dict(each.rsplit(" ", 1) for each in metrics.splitlines() if each[0] != "#")
+    assert float(figures["lamella_snapshots"]) >= 1
+    assert float(figures["lamella_snapshots_memory_bytes"]) > 1_000_000
+    assert float(figures['lamella_cold_start_seconds_count{way="restored"}']) >= 1
 
 
 class TestServers:

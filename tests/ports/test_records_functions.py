@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from lamella.model.function import Code, Function, State, UpdateStatus
 from lamella.records.base import Records
 from tests.ports.rows import (
     ACCOUNT,
+    CREATED,
     REGION,
     a_function,
     a_layer,
@@ -19,6 +21,8 @@ from tests.ports.rows import (
     publish,
     ref,
 )
+
+LATER = CREATED + timedelta(seconds=1)
 
 
 class TestFunctions:
@@ -264,3 +268,19 @@ def test_what_a_crash_left_unfinished_is_found(records: Records) -> None:
         replace(a_function("changing"), last_update_status=UpdateStatus.IN_PROGRESS), {}
     )
     assert [row.name for row in records.all_pending()] == ["changing", "new"]
+
+
+def test_versions_with_snapstart_are_found_the_newest_first(records: Records) -> None:
+    for name, state, snap_start in (
+        ("on", State.ACTIVE, "PublishedVersions"),
+        ("off", State.ACTIVE, "None"),
+        ("failed", State.FAILED, "PublishedVersions"),
+    ):
+        records.add_function(replace(a_function(name), state=state, snap_start=snap_start), {})
+        publish(records, name)
+        records.change_function(
+            ACCOUNT, REGION, name, "$LATEST", lambda row: replace(row, last_modified=LATER)
+        )
+        publish(records, name)
+    found = [(row.name, row.version) for row in records.all_with_snapshots()]
+    assert found == [("on", "2"), ("on", "1")]

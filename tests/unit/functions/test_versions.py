@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from lamella.errors import InvalidParameterValue, PreconditionFailed, ResourceNotFound
+from lamella.errors import (
+    InvalidParameterValue,
+    PreconditionFailed,
+    ResourceNotFound,
+    SnapshotFailed,
+)
 from lamella.functions import lookup
 from lamella.functions.delete import delete
 from lamella.functions.update import update_code, update_configuration
@@ -50,6 +55,27 @@ def test_creating_with_publish_does_not_wait(at: Works) -> None:
         assert at.row().state is State.PENDING
     assert (at.ready().state, at.ready("1").state) == (State.ACTIVE, State.ACTIVE)
     assert published(at).version == "1", "becoming active is no change"
+
+
+def test_a_version_that_is_initialised_for_it_is_pending_though_latest_is_ready(at: Works) -> None:
+    at.create(Runtime="python3.12", SnapStart={"ApplyOn": "PublishedVersions"})
+    assert at.ready().state is State.ACTIVE
+    with at.preparation.stopped():
+        version = published(at)
+        assert (version.state, version.state_reason_code) == (State.PENDING, "Creating")
+        assert published(at) == version
+    assert at.ready("1").state is State.ACTIVE
+    assert published(at).version == "1", "becoming active is no change"
+
+
+def test_what_could_not_be_initialised_has_its_own_reason(at: Works) -> None:
+    at.create(Runtime="python3.12", SnapStart={"ApplyOn": "PublishedVersions"})
+    at.ready()
+    at.preparation.fault = SnapshotFailed("FunctionError.InitTimeout", "it took too long")
+    published(at)
+    failed = at.ready("1")
+    assert (failed.state, failed.state_reason) == (State.FAILED, "it took too long")
+    assert failed.state_reason_code == "FunctionError.InitTimeout"
 
 
 def test_updating_code_with_publish_does_not_wait(at: Works) -> None:
