@@ -68,8 +68,8 @@ class Eggs:
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """Those of the forks that lie ready."""
-        return tuple(each.group for each in self._ready)
+        """Those of the forks that lie ready. For any thread."""
+        return tuple(each.group for each in tuple(self._ready))
 
     @property
     def are_gone(self) -> bool:

@@ -130,10 +130,10 @@ class Snapshots:
 
     async def place(self, function: Function, furnished: Furnished) -> Place:
         """A place for an environment that starts. Raises OSError if no group can be made."""
-        if function.has_snapshot:
+        if function.has_snapshot and obstacle(function, furnished) is None:
             snapshot = self._standing.get(key_of(function))
             if snapshot is None or snapshot.function.last_modified != function.last_modified:
-                self._consider(function, furnished)
+                self._consider(function)
             else:
                 snapshot.used_at = time.monotonic()
                 egg = await snapshot.eggs.take()
@@ -162,12 +162,10 @@ class Snapshots:
             self._makers -= mine
             self._making.discard(key)
 
-    def _consider(self, function: Function, furnished: Furnished) -> None:
+    def _consider(self, function: Function) -> None:
         """Make a snapshot that is missing, unless that is under way or has failed of late."""
         key, failure = key_of(function), self._failures.get(key_of(function))
         if self._closing or key in self._making or not self.has_room():
-            return
-        if obstacle(function, furnished) is not None:
             return
         if failure is None or failure.until <= time.monotonic():
             self._making.add(key)
