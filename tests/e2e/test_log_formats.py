@@ -336,7 +336,7 @@ exit 1
     layer = cloud.layer(zipped({"bootstrap": script}, modes={"bootstrap": 0o755}))
     name = cloud.function("", runtime="provided.al2023", layers=[layer])
     assert cloud.invoke(name).payload["errorType"] == "Runtime.ExitError"
-    lines = messages(logs, name, "Status: error\tError Type: Runtime.ExitError")
+    lines = messages(logs, name, "REPORT RequestId: ")
     assert lines[1:3] == ["a line", "two\nlines"]
     assert lines[3].startswith("INIT_REPORT ")
     assert lines[-1].endswith("\tStatus: error\tError Type: Runtime.ExitError\t")
