@@ -197,6 +197,7 @@ class Queue:
         """Lease what is due, as much as may run at once; sleep until more is due."""
         while not self._is_stopping:
             self._stir.clear()
+            asked = time.time()
             try:
                 leased = await self._lease()
                 due = None if leased else await self._ask(self._records.next_event_due)
@@ -206,7 +207,10 @@ class Queue:
             for event in leased:
                 self._begin(event)
             if not leased:
-                sleep = LONGEST_SLEEP if due is None else min(LONGEST_SLEEP, due - time.time())
+                sleep = LONGEST_SLEEP
+                # What was due before is left for want of room: what ends makes some, and stirs.
+                if due is not None and due > asked:
+                    sleep = min(sleep, due - time.time())
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stir.wait(), max(0.0, sleep))
 
