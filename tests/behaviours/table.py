@@ -30,7 +30,7 @@ Each cell is a rule of AWS Lambda, tried with a real function on a real server t
 the language that was tried keeps the rule, **✗** with the versions that do not. **\N{EN DASH}** says that AWS itself has no such thing there.
 
 `make behaviours` tries every cell again on your machine and writes this page. The fast tests try the newest version of each
-language but C and Rust (an init of ten seconds in Python alone), `make slow` all of them; both fail when a ✓ here is not true. How interpreters are found is told in
+language but Java, C and Rust (an init of ten seconds in Python alone), `make slow` all of them; both fail when a ✓ here is not true. How interpreters are found is told in
 [runtimes.md](runtimes.md).
 """
 

@@ -21,6 +21,11 @@ ORDER = columns(Catalog.discover(os.environ))
 BUILT = ("provided.al2023 (C)", "provided.al2023 (Rust)")
 """Custom runtimes that a compiler makes first; the one in shell says the same of the API sooner."""
 NEWEST = [each for each in newest(ORDER) if each.name not in BUILT]
+SOON = [
+    pytest.param(each, marks=pytest.mark.slow) if each.runtime.startswith("java") else each
+    for each in NEWEST
+]
+"""Java takes half a minute: it begins a virtual machine for each of its environments."""
 OTHERS = [each for each in ORDER if each.interpreter is not None and each not in NEWEST]
 MEND = "run `make behaviours` and look at what it changes in docs/behaviours.md"
 
@@ -54,7 +59,7 @@ def tried(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("column", NEWEST, ids=lambda each: each.name)
+@pytest.mark.parametrize("column", SOON, ids=lambda each: each.name)
 def test_the_newest_version_of_a_language(column: Column, cloud: Cloud, tmp_path: Path) -> None:
     every = {each.key for each in table.rows(column.language)}
     tried(column, cloud, tmp_path, every if column is NEWEST[0] else every - {table.LONG})

@@ -83,7 +83,7 @@ def check(cloud: Cloud, done: Acknowledged) -> None:
     done.marker = value
 
 
-@pytest.mark.parametrize("changes", [25, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("changes", [12, pytest.param(200, marks=pytest.mark.slow)])
 def test_what_was_acknowledged_survives_being_killed_at_any_moment(
     data: Path, changes: int
 ) -> None:

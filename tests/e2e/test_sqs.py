@@ -93,9 +93,9 @@ def test_failed_messages_come_back_and_end_in_the_queue_for_dead_letters(
 ) -> None:
     dead, dead_arn = sqs.make("dead")
     policy = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
-    url, arn = sqs.make("partial", VisibilityTimeout="3", RedrivePolicy=policy)
-    whole_url, whole_arn = sqs.make("whole", VisibilityTimeout="3", RedrivePolicy=policy)
-    name = cloud.function(READER, Timeout=3)
+    url, arn = sqs.make("partial", VisibilityTimeout="2", RedrivePolicy=policy)
+    whole_url, whole_arn = sqs.make("whole", VisibilityTimeout="2", RedrivePolicy=policy)
+    name = cloud.function(READER, Timeout=2)
     for body in ({"n": 1}, {"n": 2, "fail": True}, {"n": 3}):
         sqs.client.send_message(QueueUrl=url, MessageBody=json.dumps(body))
     sqs.client.send_message(QueueUrl=whole_url, MessageBody='{"n": 4, "raise": true}')
@@ -184,9 +184,9 @@ def test_a_queue_that_is_not_there_or_forgets_too_soon_is_refused(
 
 
 def test_reading_goes_on_after_the_server_was_killed(sqs: Queues, tmp_path: Path) -> None:
-    url, arn = sqs.make("survives", VisibilityTimeout="3")
+    url, arn = sqs.make("survives", VisibilityTimeout="2")
     with serving(tmp_path / "data", "--aws-endpoint", sqs.endpoint) as server:
-        name = Cloud(server.endpoint).function(READER, Timeout=3)
+        name = Cloud(server.endpoint).function(READER, Timeout=2)
         join(Cloud(server.endpoint), arn, name)
         sqs.client.send_message(QueueUrl=url, MessageBody='{"n": 1}')
         until(lambda: len(lines(tmp_path / "data", name)) == 1)
