@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lamella.config import Settings
-from lamella.errors import RuntimeMissing
+from lamella.errors import RuntimeMissing, SnapshotFailed
 from lamella.functions.ready import key_of
 from lamella.invoke.foresight import Foresight
 from lamella.invoke.furnish import Furnished, Furnisher
@@ -101,7 +101,7 @@ def snapped(
         if settings.preload:
             warm.zygotes.memory = int(max(0, warm.memory - held) * ZYGOTES)
 
-    most = max(1, settings.max_environments // 4)
+    most = max(1, settings.max_environments // 2)
     snapshots = Snapshots(ground, furnisher, opened, exists, memory=warm.memory, most=most)
     snapshots.measured = measured
     snapshots.start()
@@ -110,12 +110,17 @@ def snapped(
 
 
 def prepared(furnisher: Furnisher, snapshots: Snapshots) -> Callable[[Function], None]:
-    """What makes a version ready; a runtime this host lacks is told when it is invoked."""
+    """What makes a version ready. A runtime this host lacks is told when it is invoked, unless it
+    would have been used for getting ready."""
     loop = asyncio.get_running_loop()
 
     def prepare(function: Function) -> None:
-        with contextlib.suppress(RuntimeMissing):
+        try:
             furnisher.prepare(function)
+        except RuntimeMissing as error:
+            if function.has_snapshot:
+                raise SnapshotFailed("InvalidRuntime", str(error)) from error
+        else:
             if function.has_snapshot:
                 asyncio.run_coroutine_threadsafe(snapshots.make(function), loop).result()
 

@@ -57,6 +57,7 @@ def handler(event, context):
         "group": context.log_group_name,
     }
 """
+FUTURE = "python3.15"
 TRACE = [
     "init",
     "snap-start",
@@ -88,6 +89,8 @@ class TestPublishing:
         assert (made["State"], made["StateReasonCode"]) == ("Pending", "Creating")
         assert made["SnapStart"] == {**on, "OptimizationStatus": "On"}
         assert side.invoke(name).payload == 1, "an invocation waits for it"
+        waiter = side.client.get_waiter("published_version_active")
+        waiter.wait(FunctionName=name, Qualifier="1", WaiterConfig={"Delay": 0})
         ready = side.settled(name)
         assert (ready["State"], ready["LastUpdateStatus"]) == ("Active", "Successful")
         assert "StateReason" not in ready
@@ -144,6 +147,14 @@ class TestPublishing:
             side.invoke(name)
         assert error.value.response["Error"]["Code"] == "ResourceConflictException"
         side.logged(name, rf"INIT_REPORT Init Duration: {NUMBER} ms\tPhase: init\tStatus: error\t")
+
+    def test_what_the_host_cannot_run_fails(self, side: Side) -> None:
+        on = {"ApplyOn": "PublishedVersions"}
+        name = side.cloud.function("", runtime=FUTURE, SnapStart=on)
+        side.client.publish_version(FunctionName=name)
+        found = side.settled(name)
+        assert (found["State"], found["StateReasonCode"]) == ("Failed", "InvalidRuntime")
+        assert "Lamella does not run this runtime" in found["StateReason"]
 
 
 class TestRestoring:
