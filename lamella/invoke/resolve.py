@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lamella.errors import HostError, InvalidRuntime, RuntimeMissing, ServiceError
 from lamella.functions import lookup, recursion
-from lamella.functions.ready import Readying, kept, key_of, reason
+from lamella.functions.ready import Readying, digests, key_of, reason
 from lamella.functions.workshop import WAIT_SECONDS, busy
 from lamella.invoke.furnish import Furnisher
 from lamella.layers.collect import Collecting
 from lamella.model.alias import Alias
-from lamella.model.function import Function, State
+from lamella.model.function import Function, State, UpdateStatus
 from lamella.records.base import Records
 
 log = logging.getLogger(__name__)
@@ -34,12 +36,18 @@ class Resolver:
         Raises ResourceNotFound, ResourceConflict while it is not active, InvalidRuntime when
         this host has no interpreter for it, and ServiceError when it cannot be unpacked here.
         """
+        waited = False
         while True:
-            function = self._active(account, region, name, qualifier)
-            with kept(self._records, self._collecting, function) as current:
-                if current:
-                    self._prepare(function)
-                    return function
+            with self._kept(account, region, name, qualifier) as function:
+                if waited or function.last_update_status is not UpdateStatus.IN_PROGRESS:
+                    if function.state is State.ACTIVE:
+                        self._prepare(function)
+                        return function
+                    if waited:
+                        raise busy(function)
+            if not self._readying.wait(key_of(function), WAIT_SECONDS):
+                raise busy(function)
+            waited = True
 
     def alias(self, account: str, region: str, name: str, alias: str) -> Alias:
         """What an alias stands for now. Raises ResourceNotFound."""
@@ -49,14 +57,19 @@ class Resolver:
         """Whether a function may run over and over in one chain. Raises ResourceNotFound."""
         return recursion.get(self._records, account, region, name) != recursion.TERMINATE
 
-    def _active(self, account: str, region: str, name: str, qualifier: str | None) -> Function:
-        function = lookup.invoked(self._records, account, region, name, qualifier)
-        if not self._readying.wait(key_of(function), WAIT_SECONDS):
-            raise busy(function)
-        function = lookup.invoked(self._records, account, region, name, qualifier)
-        if function.state is not State.ACTIVE:
-            raise busy(function)
-        return function
+    @contextmanager
+    def _kept(
+        self, account: str, region: str, name: str, qualifier: str | None
+    ) -> Iterator[Function]:
+        """The version as it is now; while inside, its bytes stay."""
+        with self._collecting.writing():
+            function = lookup.invoked(self._records, account, region, name, qualifier)
+            held = digests(function)
+            self._collecting.hold(held)
+        try:
+            yield function
+        finally:
+            self._collecting.release(held)
 
     def _prepare(self, function: Function) -> None:
         try:
