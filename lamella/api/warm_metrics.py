@@ -36,7 +36,7 @@ class WarmMetrics(Collector):
         yield GaugeMetricFamily(
             "lamella_zygote_eggs",
             "Forks of zygotes that wait for a function.",
-            value=sum(len(each.eggs) for each in standing),
+            value=sum(each.eggs.count for each in standing),
         )
         yield GaugeMetricFamily(
             "lamella_zygotes_memory_bytes",

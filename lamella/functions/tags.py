@@ -18,6 +18,7 @@ from lamella.functions.workshop import Workshop, not_found
 from lamella.model import arn
 from lamella.model.document import DocumentKey, Kind
 from lamella.records.base import Records
+from lamella.runtimes.forking import TAG as PRELOAD
 
 MOST = 50
 RESERVED = "aws:"
@@ -105,7 +106,7 @@ def change_function(
 
     def apply(before: Tags) -> Tags:
         after = changed(before)
-        found.append(network.differs(before, after))
+        found.append(network.differs(before, after) or before.get(PRELOAD) != after.get(PRELOAD))
         return after
 
     try:

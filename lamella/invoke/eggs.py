@@ -1,6 +1,7 @@
-"""Forks of one nest, kept ready and made when one is missing.
+"""The eggs of one nest: forks that are boxes already and wait for a function.
 
-As many lie ready as starts of late have wanted at once, and at least one.
+As many lie ready as starts of late have wanted at once. New ones are laid when starts have paused:
+what has just begun goes first.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from lamella.errors import SandboxFailed
 from lamella.sandbox.box import Box
 from lamella.sandbox.cgroup import Group, Memory
 from lamella.sandbox.fork import Egg, Nest
+from lamella.sandbox.plan import Limits
 from lamella.sandbox.reserve import Reserve
 from lamella.sandbox.spawn import Spawner
 
-MOST = 8
-REST_SECONDS = 0.03
-"""How long after an egg was taken the next one is laid: what has just begun goes first."""
+MOST = 24
+REST_SECONDS = 0.05
+"""How long starts have to pause before eggs are laid in the place of those they took."""
+LONGEST_REST_SECONDS = 0.5
+"""Eggs are laid after so long also where starts do not pause."""
 CALM_SECONDS = 30.0
 """An egg less lies ready after so long without a start that found none."""
 
@@ -32,34 +36,41 @@ class Grown(Egg):
 
 
 class Eggs:
-    """The forks of ``nest``, which share ``base`` with it. ``failed`` is told, once, why there can be
-    no more; ``gone`` each time that fewer of them live. ``living`` are environments, ``laid`` counts
-    all that there were."""
+    """The forks of ``nest``, of class ``kind``, which share memory with it: ``kept`` are the limits that
+    most of them will have, and that memory. ``failed`` is told why there can be no more, ``gone`` is
+    called each time that fewer of them live. ``laid`` counts all that there were."""
 
     def __init__(
         self,
         spawner: Spawner,
         reserve: Reserve,
         nest: Nest,
-        base: Memory,
+        kept: tuple[Limits, Memory],
         failed: Callable[[str], None],
         gone: Callable[[], None],
+        kind: type[Egg] = Egg,
     ) -> None:
-        self.living = 0
         self.laid = 0
         self._spawner = spawner
         self._reserve = reserve
         self._nest = nest
-        self._base = base
+        self._limits, self._base = kept
         self._failed = failed
         self._gone = gone
+        self._kind = kind
+        self._numbers = itertools.count(1)
         self._ready: deque[Egg] = deque()
         self._laying = 0
-        self._wanted = 1
-        self._missed_at = 0.0
-        self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._resting: asyncio.TimerHandle | None = None
+        self._rested_since = 0.0
+        self._taken_at = 0.0
+        self._missed_at = 0.0
+        self._is_closed = False
+        self.living = 0
+        """Boxes that came of them."""
+        self.wanted = 1
+        """How many lie ready, when starts have paused."""
 
     @property
     def count(self) -> int:
@@ -77,27 +88,64 @@ class Eggs:
         return not (self.living or self._laying or self._ready or self._tasks)
 
     async def take(self) -> Egg | None:
-        """One for an environment that starts; None if none can be had."""
-        if not self._closed:
-            asyncio.get_running_loop().call_later(REST_SECONDS, self.fill)
+        """One that is ready, or is laid now; None if none can be had."""
+        self._taken_at = time.monotonic()
+        self._rest()
         if self._ready:
             return self._ready.popleft()
-        self._missed_at = time.monotonic()
-        self._wanted = min(MOST, self._wanted + 1)
+        self._missed_at = self._taken_at
+        self.wanted = min(MOST, self.wanted + 1)
         return await self._lay()
 
+    def fill(self) -> None:
+        """Have as many ready as are wanted."""
+        if self._is_closed:
+            return
+        if time.monotonic() - self._missed_at > CALM_SECONDS and self.wanted > 1:
+            self.wanted -= 1
+            self._missed_at = time.monotonic()
+        for _ in range(self.wanted - len(self._ready) - len(self._tasks)):
+            self._spawn(self._stock())
+
+    def _rest(self) -> None:
+        if self._resting is None and not self._is_closed:
+            self._rested_since = self._taken_at
+            self._wake_later()
+
+    def _wake_later(self) -> None:
+        self._resting = asyncio.get_running_loop().call_later(REST_SECONDS, self._wake)
+
+    def _wake(self) -> None:
+        now = time.monotonic()
+        self._resting = None
+        is_calm = now - self._taken_at >= REST_SECONDS
+        if is_calm or now - self._rested_since > LONGEST_REST_SECONDS:
+            self.fill()
+        else:
+            self._wake_later()
+
+    async def _stock(self) -> None:
+        egg = await self._lay()
+        if egg is None:
+            return
+        if self._is_closed:
+            await self._discard(egg)
+        else:
+            self._ready.append(egg)
+
     async def _lay(self) -> Egg | None:
-        group: Group | None = None
         self._laying += 1
+        group: Group | None = None
         try:
             group = self._reserve.make()
+            group.limit(self._limits)
             name = f"{self._nest.box.name}.{next(self._numbers)}"
-            egg = Grown(self._spawner, self._nest, name, group, self._hatched)
-            await egg.lay()
+            egg = self._kind(self._spawner, self._nest, name, group, self._hatched)
+            await egg.lay(self._limits.tmp)
         except (SandboxFailed, OSError) as error:
             if group is not None:
                 await self._reserve.leave(group)
-            if not self._closed:
+            if not self._is_closed:
                 self._failed(str(error))
             return None
         else:
@@ -109,7 +157,7 @@ class Eggs:
 
     def _hatched(self, box: Box) -> None:
         self.living += 1
-        box.base = Memory(self._base.held, self._base.resident)
+        box.base = self._base
 
         def ended(_: asyncio.Future[int]) -> None:
             self.living -= 1
@@ -117,33 +165,25 @@ class Eggs:
 
         box.exited.add_done_callback(ended)
 
-    def fill(self) -> None:
-        """Have as many ready as are wanted."""
-        if time.monotonic() - self._missed_at > CALM_SECONDS and self._wanted > 1:
-            self._wanted -= 1
-            self._missed_at = time.monotonic()
-        while not self._closed and len(self._ready) + len(self._tasks) < self._wanted:
-            self._spawn(self._stock())
-
-    async def _stock(self) -> None:
-        egg = await self._lay()
-        if egg is None:
-            return
-        if self._closed:
-            await self._discard(egg)
-        else:
-            self._ready.append(egg)
-
     async def _discard(self, egg: Egg) -> None:
         with contextlib.suppress(SandboxFailed):
             await egg.discard()
+            if egg.room is not None:
+                await self._spawner.leave(egg.room)
         await self._reserve.leave(egg.group)
 
     def close(self) -> None:
-        """Have no more of them; those that live go on."""
-        self._closed = True
+        """Lay no more, and end those that lie ready; those that were taken live on."""
+        self._is_closed = True
+        if self._resting is not None:
+            self._resting.cancel()
         while self._ready:
             self._spawn(self._discard(self._ready.popleft()))
+
+    async def closed(self) -> None:
+        """Wait until what `close` ends has ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -122,7 +122,11 @@ class Environment(Watched):
         self._journal.adopt(place.pipe)
         self._group, limits = place.group, self._furnished.plan.limits
         self._group.limit(limits)
-        self._room = await self._ground.spawner.room(self.name, limits.tmp, place.uid)
+        self._room = place.room
+        if place.room is None:
+            self._room = await self._ground.spawner.room(self.name, limits.tmp, place.uid)
+        elif place.room.size != limits.tmp:
+            await self._ground.spawner.resize(place.room, limits.tmp)
         if self._furnished.unstartable is not None:
             self._go(EnvironmentEvent.START)
             self._go(EnvironmentEvent.FAULT)

@@ -151,8 +151,9 @@ class Furnisher:
         )
         line = report.init_start(*runtime_version(function))
         extensions = self._extensions(function)
-        has_own = bool(unstartable or extensions) or self._ways.declines_forks(function)
-        why = self._plain(function, interpreter, plan, extensions)
+        plainly = self._ways.plainly(function)
+        has_own = bool(unstartable or extensions) or plainly
+        why = Plain.TAG if plainly else self._plain(function, interpreter, plan, extensions)
         return Furnished(
             plan=plan,
             stream=stream,
@@ -180,8 +181,6 @@ class Furnisher:
             return Plain.EXTENSIONS
         if why is None and plan.network is not None:
             return Plain.NETWORK
-        if why is None and self._ways.declines_forks(function):
-            return Plain.TAG
         return why
 
     def interpreter_of(self, function: Function) -> str:

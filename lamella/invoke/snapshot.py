@@ -25,9 +25,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lamella.errors import LamellaError, SandboxFailed
 from lamella.functions.ready import Key, key_of
-from lamella.invoke.eggs import Eggs
+from lamella.invoke.eggs import Eggs, Grown
 from lamella.invoke.environment import Environment
-from lamella.invoke.furnish import Furnished, Furnisher
+from lamella.invoke.furnish import Furnished, Furnisher, limits
 from lamella.invoke.ground import Ground
 from lamella.invoke.nesting import Given, Nesting, Unseen
 from lamella.invoke.restoring import failed, obstacle, remark
@@ -138,7 +138,7 @@ class Snapshots:
                 snapshot.used_at = time.monotonic()
                 egg = await snapshot.eggs.take()
                 if egg is not None:
-                    return Place(egg.group, egg, egg.uid, restores=True)
+                    return Place(egg.group, egg, room=egg.room, restores=True)
         return await self._ground.places.place(function, furnished)
 
     # Making them
@@ -251,9 +251,10 @@ class Snapshots:
             self._ground.spawner,
             self._ground.reserve,
             snapshot.nest,
-            base,
+            (limits(snapshot.function), base),
             failed=partial(self._give_up, snapshot),
             gone=partial(self._clear, snapshot),
+            kind=Grown,
         )
         snapshot.environment.on_death = partial(self._give_up, snapshot, "its box has ended")
         return snapshot
@@ -295,6 +296,7 @@ class Snapshots:
         return ending
 
     async def _end_process(self, snapshot: Snapshot) -> None:
+        await snapshot.eggs.closed()
         with contextlib.suppress(SandboxFailed):
             await retire(self._ground.spawner, snapshot.nest)
 

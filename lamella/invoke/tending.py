@@ -61,7 +61,7 @@ class Evictable:
 
     def memory_held(self) -> int:
         """Bytes that its end frees: what living forks share stays until they end. Blocks."""
-        return measured(self.zygote, tuple(each.group for each in self.zygote.eggs))[1]
+        return measured(self.zygote, self.zygote.eggs.groups)[1]
 
 
 class Tending:
@@ -115,7 +115,7 @@ class Tending:
         if not standing:
             self._programs.clear()
             return
-        eggs = {each: tuple(egg.group for egg in each.eggs) for each in standing}
+        eggs = {each: each.eggs.groups for each in standing}
         seen = await asyncio.to_thread(
             lambda: {each: self._seen(each, eggs[each]) for each in standing}
         )

@@ -15,14 +15,15 @@ import json
 import logging
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from lamella.errors import SandboxFailed
-from lamella.invoke.furnish import Furnished, Furnisher
+from lamella.invoke.eggs import Eggs
+from lamella.invoke.furnish import Furnished, Furnisher, limits
 from lamella.invoke.learned import Verdict
 from lamella.invoke.ready import ReadyBoxes
 from lamella.invoke.starts import Starts, Way
@@ -32,7 +33,7 @@ from lamella.model.function import Function
 from lamella.runtimes.forking import Plain
 from lamella.sandbox.box import Box, Room
 from lamella.sandbox.cgroup import Group, Memory
-from lamella.sandbox.fork import Egg, Nest, nest, retire
+from lamella.sandbox.fork import Nest, nest, retire
 from lamella.sandbox.plan import BoxPlan
 from lamella.sandbox.reserve import Place
 from lamella.sandbox.spawn import Spawner
@@ -43,11 +44,6 @@ REPORT_BYTES = 1_048_576
 PROCESSES = 256
 """What a zygote's own imports may start; its forks are counted each for itself."""
 ROOM_BYTES = 64 * 1_048_576
-MOST_EGGS = 8
-REST_SECONDS = 0.03
-"""How long after an egg was taken the next one is laid: what has just begun goes first."""
-CALM_SECONDS = 30.0
-"""An egg less lies ready after so long without a start that found none."""
 HOLD_OFF_SECONDS = 60.0
 """When a set is tried again whose zygote could not be made, doubled each time."""
 MOST_FAILURES = 6
@@ -106,11 +102,7 @@ class Zygote:
     base: Memory
     verdict: Verdict
     seconds: float
-    eggs: deque[Egg] = field(default_factory=deque)
-    laying: int = 0
-    living: int = 0
-    wanted: int = 1
-    missed_at: float = 0.0
+    eggs: Eggs = field(init=False)
     forks: int = 0
     made_at: float = field(default_factory=time.monotonic)
     used_at: float = field(default_factory=time.monotonic)
@@ -131,6 +123,10 @@ class Zygote:
         if self.base.held > MOST_SHARED * function.memory_size * MEBIBYTE:
             return Plain.MEMORY
         return None
+
+    @property
+    def living(self) -> int:
+        return self.eggs.living
 
     def use(self, function: Function) -> None:
         self.used_at = time.monotonic()
@@ -201,15 +197,10 @@ class Zygotes:
         if zygote is None:
             return self._ready.take(furnished)
         zygote.use(function)
-        egg = zygote.eggs.popleft() if zygote.eggs else None
-        asyncio.get_running_loop().call_later(REST_SECONDS, self._fill, zygote)
-        if egg is None:
-            zygote.missed_at = time.monotonic()
-            zygote.wanted = min(MOST_EGGS, zygote.wanted + 1)
-            egg = await self._lay(zygote)
+        egg = await zygote.eggs.take()
         if egg is None:
             return self._ready.take(furnished)
-        return Place(egg.group, egg, egg.uid)
+        return Place(egg.group, egg, room=egg.room)
 
     def _serving(self, function: Function, furnished: Furnished) -> Zygote | None:
         """The zygote that serves an environment of ``function``; seen to if there is none."""
@@ -247,63 +238,6 @@ class Zygotes:
             function.account, function.region, self._furnisher.interpreter_of(function), layers
         )
 
-    async def _lay(self, zygote: Zygote) -> Egg | None:
-        """Another fork of a zygote; None if none can be had, and then the zygote is at its end."""
-        zygote.laying += 1
-        group: Group | None = None
-        try:
-            group = self._reserve.make()
-            name = f"{zygote.nest.box.name}.{next(self._numbers)}"
-            egg = Egg(self._spawner, zygote.nest, name, group, partial(self._hatched, zygote))
-            await egg.lay()
-        except (SandboxFailed, OSError) as error:
-            if group is not None:
-                await self._reserve.leave(group)
-            if not self._closing:
-                self._give_up(zygote, str(error))
-            return None
-        else:
-            return egg
-        finally:
-            zygote.laying -= 1
-            self._clear(zygote)
-
-    def _hatched(self, zygote: Zygote, box: Box) -> None:
-        zygote.living += 1
-        box.base = zygote.base
-
-        def ended(_: asyncio.Future[int]) -> None:
-            zygote.living -= 1
-            self._clear(zygote)
-
-        box.exited.add_done_callback(ended)
-
-    def _fill(self, zygote: Zygote) -> None:
-        """Have as many eggs ready as starts of late have wanted at once."""
-        if self._closing:
-            return
-        if time.monotonic() - zygote.missed_at > CALM_SECONDS and zygote.wanted > 1:
-            zygote.wanted -= 1
-            zygote.missed_at = time.monotonic()
-        while not zygote.is_retired and len(zygote.eggs) + zygote.laying < zygote.wanted:
-            zygote.laying += 1
-            self._spawn(self._stock(zygote))
-
-    async def _stock(self, zygote: Zygote) -> None:
-        zygote.laying -= 1
-        egg = await self._lay(zygote)
-        if egg is None:
-            return
-        if zygote.is_retired:
-            await self._discard(egg)
-        else:
-            zygote.eggs.append(egg)
-
-    async def _discard(self, egg: Egg) -> None:
-        with contextlib.suppress(SandboxFailed):
-            await egg.discard()
-        await self._reserve.leave(egg.group)
-
     def _consider(self, key: Key, function: Function, names: tuple[str, ...]) -> None:
         """Build a zygote, unless that is under way or has failed of late."""
         failure = self._failures.get(key)
@@ -336,7 +270,7 @@ class Zygotes:
             if older is not None:
                 self._retire(older)
             self._standing[key] = zygote
-            self._fill(zygote)
+            zygote.eggs.fill()
             self.grown()
         finally:
             self._building.discard(key)
@@ -370,7 +304,17 @@ class Zygotes:
                 raise SandboxFailed(verdict.fault)
             took = time.monotonic() - started
             demand = self._demand(key)
-            return Zygote(key, function, demand, made, group, names, group.memory(), verdict, took)
+            base = group.memory()
+            zygote = Zygote(key, function, demand, made, group, names, base, verdict, took)
+            zygote.eggs = Eggs(
+                self._spawner,
+                self._reserve,
+                made,
+                (limits(function), base),
+                failed=partial(self._give_up, zygote),
+                gone=partial(self._clear, zygote),
+            )
+            return zygote
         except BaseException as error:
             await self._unmake(key, box, room, group)
             if isinstance(error, TimeoutError | ValueError):
@@ -407,6 +351,8 @@ class Zygotes:
 
     def _give_up(self, zygote: Zygote, why: str) -> None:
         """A zygote does not fork any more: functions begin plainly until there is another."""
+        if self._closing:
+            return
         if self._standing.get(zygote.key) is zygote:
             del self._standing[zygote.key]
             self._fail(zygote.key, why)
@@ -428,19 +374,19 @@ class Zygotes:
             return None
         zygote.is_retired = True
         self._retired.add(zygote)
-        while zygote.eggs:
-            self._spawn(self._discard(zygote.eggs.popleft()))
+        zygote.eggs.close()
         ending = self._spawn(self._end_process(zygote))
         self._clear(zygote)
         return ending
 
     async def _end_process(self, zygote: Zygote) -> None:
+        await zygote.eggs.closed()
         with contextlib.suppress(SandboxFailed):
             await retire(self._spawner, zygote.nest)
 
     def _clear(self, zygote: Zygote) -> None:
         """Clear a zygote away that is retired and of which nothing lives any more."""
-        if zygote in self._retired and not zygote.living and not zygote.laying:
+        if zygote in self._retired and zygote.eggs.are_gone:
             self._retired.discard(zygote)
             made = zygote.nest
             self._spawn(self._unmake(zygote.key, made.box, made.room, zygote.group))

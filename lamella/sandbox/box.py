@@ -19,11 +19,13 @@ from lamella.sandbox.plan import BoxPlan
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A ``/tmp`` for the boxes of one environment, and the user they run as (None: the server's)."""
+    """A ``/tmp`` for the boxes of one environment, the user they run as (None: the server's), and
+    the bytes it was made for."""
 
     name: str
     path: str
     uid: int | None
+    size: int
 
 
 class Box:

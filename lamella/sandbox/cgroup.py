@@ -129,6 +129,7 @@ class Group:
         self._version = version
         self._folders = folders
         self._freezer = freezer
+        self._limits: Limits | None = None
 
     @property
     def _places(self) -> set[Path]:
@@ -169,6 +170,9 @@ class Group:
     def limit(self, limits: Limits) -> None:
         """Write the limits. Files in ``/tmp`` are memory too, so the kernel's bound leaves room
         for them; `memory` tells what the processes themselves hold."""
+        if limits == self._limits:
+            return
+        self._limits = limits
         total = limits.memory + limits.tmp
         quota = max(1_000, int(limits.cpus * PERIOD_US))
         if self._version == 1:

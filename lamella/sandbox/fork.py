@@ -6,10 +6,12 @@ an `Egg` is such a fork, boxed already, that becomes the box of a plan when some
 
 from __future__ import annotations
 
+import contextlib
 import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lamella.errors import SandboxFailed
 from lamella.sandbox.box import Box, Room
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.plan import BoxPlan, Mount
@@ -50,16 +52,24 @@ class Egg:
     ) -> None:
         self.name = name
         self.group = group
-        self.uid = of.room.uid
+        self.room: Room | None = None
+        """The ``/tmp`` of its box; from `become` on it is whose the box is."""
         self._hatched = hatched
         self._spawner = spawner
         self._of = of
 
-    async def lay(self) -> None:
-        """Have it made. Raises SandboxFailed."""
+    async def lay(self, tmp: int) -> None:
+        """Have it made, and a room of ``tmp`` bytes. Raises SandboxFailed."""
         asked = {"nest": self._of.box.name, "egg": self.name}
         groups = [str(path) for path in self.group.processes]
-        await self._spawner.ask({"do": "lay", **asked, "cgroups": groups})
+        room = await self._spawner.room(self.name, tmp, self._of.room.uid)
+        try:
+            await self._spawner.ask({"do": "lay", **asked, "cgroups": groups})
+        except SandboxFailed:
+            with contextlib.suppress(SandboxFailed):
+                await self._spawner.leave(room)
+            raise
+        self.room = room
 
     async def become(self, plan: BoxPlan, room: Room, outputs: Sequence[int]) -> Box:
         """Make it the box of ``plan``, whose command is the one it runs already.
@@ -84,7 +94,7 @@ class Egg:
         return box
 
     async def discard(self) -> None:
-        """End it: it is not needed. Raises SandboxFailed."""
+        """End it, but for its room: it is not needed. Raises SandboxFailed."""
         await self._spawner.ask({"do": "discard", "egg": self.name})
 
 

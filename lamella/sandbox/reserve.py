@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from lamella.errors import SandboxFailed
-from lamella.sandbox.box import Ahead, Pipe
+from lamella.sandbox.box import Ahead, Pipe, Room
 from lamella.sandbox.cgroup import Group, Groups
 from lamella.sandbox.spawn import Spawner
 
@@ -30,13 +30,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Place:
     """A group for one environment, and what its first box can be made of, if anything: a box ahead,
-    which wants a room for user ``uid`` and prints into ``pipe``, if it has one; or a spare. What
-    ``restores`` has been initialised already."""
+    which has a ``room`` or wants one for user ``uid``, and prints into ``pipe``, if it has one; or a
+    spare. What ``restores`` has been initialised already."""
 
     group: Group
     spare: str | Ahead | None
     uid: int | None = None
     pipe: Pipe | None = None
+    room: Room | None = None
     restores: bool = False
 
 

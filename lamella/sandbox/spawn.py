@@ -155,7 +155,7 @@ class Spawner:
                 "uid": uid,
             }
         )
-        return Room(name, answer["path"], uid)
+        return Room(name, answer["path"], uid, size)
 
     async def resize(self, room: Room, size: int) -> None:
         """Give a room another size. Raises SandboxFailed if it holds more than that."""

@@ -251,6 +251,7 @@ class Server:
             loop.call_soon_threadsafe(admission.share_out, account, region, shares)
 
         def changed(function: Function) -> None:
+            ways.forget(function)
             loop.call_soon_threadsafe(dispatcher.forget, key_of(function))
             loop.call_soon_threadsafe(provisioner.look_again, key_of(function)[:3])
             loop.call_soon_threadsafe(warm.tending.look_soon)

@@ -135,11 +135,12 @@ class Yard:
         name = f"{self.name}-{len(self.laid)}"
         egg = Egg(self.boxes.spawner, self.nest, name, self.boxes.groups.make(name), lambda _: None)
         self.laid.append(egg)
-        await egg.lay()
+        await egg.lay(MEGABYTE)
         return egg
 
     async def hatch(self, egg: Egg, code: str = OBEY, **more: Any) -> Hatched:
-        room = await self.boxes.spawner.room(egg.name, MEGABYTE, egg.uid)
+        room = egg.room
+        assert room is not None
         output, theirs = os.pipe()
         orders_out, orders = os.pipe()
         try:
@@ -156,7 +157,6 @@ class Yard:
         except BaseException:
             os.close(output)
             os.close(orders)
-            await self.boxes.spawner.leave(room)
             raise
         finally:
             os.close(theirs)
@@ -182,7 +182,6 @@ class Yard:
             os.close(it.output)
             if it.orders >= 0:
                 os.close(it.orders)
-            await self.boxes.spawner.leave(it.room)
 
 
 @contextlib.asynccontextmanager
@@ -216,7 +215,9 @@ async def yard(
         await asyncio.wait_for(stands.box.exited, SECONDS)
         stands.box.close()
         os.close(output)
-        await boxes.spawner.leave(room)
+        for left in (room, *(egg.room for egg in made.laid)):
+            if left is not None:
+                await boxes.spawner.leave(left)
         for each in (group, *(egg.group for egg in made.laid)):
             async with asyncio.timeout(SECONDS):
                 while not each.remove():

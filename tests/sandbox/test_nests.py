@@ -202,7 +202,8 @@ def test_an_egg_that_was_killed_is_replaced_by_a_box_that_begins_plainly(in_boxe
             async with asyncio.timeout(10):
                 while it.processes() != before:
                     await asyncio.sleep(0.005)
-            room = await boxes.spawner.room("plain", MEGABYTE, egg.uid)
+            room = egg.room
+            assert room is not None
             limits = Limits(memory=64 * MEGABYTE, tmp=MEGABYTE)
             argv = ("/bin/echo", "plain")
             plan = BoxPlan(name="plain", argv=argv, environment={}, limits=limits)
@@ -212,7 +213,6 @@ def test_an_egg_that_was_killed_is_replaced_by_a_box_that_begins_plainly(in_boxe
             assert await asyncio.to_thread(read_all, output) == "plain\n"
             assert await box.exited == 0
             box.close()
-            await boxes.spawner.leave(room)
             with pytest.raises(BoxLost):
                 await it.hatch(egg)
             assert (await it.run("print(1)"))[1] == "1\n"
