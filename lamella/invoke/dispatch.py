@@ -7,15 +7,18 @@ invocation asks no database and changes no thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 
 import orjson
+from sqlalchemy.exc import SQLAlchemyError
 
 from lamella.errors import (
     InvalidRequestContent,
+    LamellaError,
     RecursiveInvocation,
     ResourceNotFound,
     SandboxFailed,
@@ -63,6 +66,7 @@ class Dispatcher:
         self._shelves: dict[tuple[str, str, str, str | None], Shelf] = {}
         self._aliases: dict[Key, Alias] = {}
         self._changes: Counter[tuple[str, str, str]] = Counter()
+        self._finding: set[asyncio.Task[None]] = set()
 
     async def invoke(
         self,
@@ -185,6 +189,14 @@ class Dispatcher:
         gone = [each for each in self._shelves if each[:3] == key[:3]]
         for each in gone:
             del self._shelves[each]
+            task = asyncio.get_running_loop().create_task(self._find_again(each))
+            self._finding.add(task)
+            task.add_done_callback(self._finding.discard)
+
+    async def _find_again(self, key: tuple[str, str, str, str | None]) -> None:
+        """Find what was in use and has changed before it is invoked again, if it is still there."""
+        with contextlib.suppress(LamellaError, SQLAlchemyError):
+            await self._shelf(*key)
 
     def reroute(self, account: str, region: str, name: str) -> None:
         """Aliases of a function changed: the next invocation asks what they stand for."""

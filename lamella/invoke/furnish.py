@@ -116,8 +116,9 @@ class Furnisher:
         self._ways = ways
 
     def prepare(self, function: Function) -> None:
-        """Make what ``function`` needs on this node. Raises RuntimeMissing, and what unpacking
-        raises."""
+        """Make what ``function`` needs on this node, and ask what `furnish` would have to ask. Raises
+        RuntimeMissing, and what unpacking raises."""
+        self._ways.plainly(function)
         interpreter = self._catalog.find(function.runtime or "")
         self._trees.ensure(function.code.digest)
         for layer in function.layers:

@@ -59,6 +59,7 @@ class Catalog:
     javac: Path | None = None
     pinned: Mapping[str, Interpreter] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
+    _found: dict[str, Interpreter] = field(default_factory=dict, init=False, compare=False)
 
     @classmethod
     def discover(
@@ -98,6 +99,12 @@ class Catalog:
 
     def find(self, runtime: str) -> Interpreter:
         """The interpreter for an AWS runtime name. Raises RuntimeMissing, which names the mend."""
+        found = self._found.get(runtime)
+        if found is None:
+            found = self._found[runtime] = self._find(runtime)
+        return found
+
+    def _find(self, runtime: str) -> Interpreter:
         if runtime in PROVIDED:
             return Interpreter(runtime=runtime, family=Family.PROVIDED)
         if runtime in self.broken:
