@@ -57,12 +57,16 @@ def ready():
     `become` writes is written once before.
     """
     reseed.reseed()
-    put_on(json.loads(json.dumps(dict(os.environ))))
+    put_on(json.loads(json.dumps({**os.environ, "_HANDLER": ""})))
 
 
 def put_on(environment):
-    os.environ.clear()
-    os.environ.update(environment)
+    """Replace what differs, which is little: each change is a call into the C library."""
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def become(client, data, descriptors):
