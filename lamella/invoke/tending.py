@@ -35,11 +35,13 @@ Program = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of a zygote: bytes held, with and without what its living forks keep."""
+    """What was seen of a zygote: bytes held, with and without what its living forks keep, and names of
+    functions that it was used by and that are no more."""
 
     held: int
     freed: int
     is_orphan: bool
+    missing: frozenset[str]
     program: Program | None
 
 
@@ -65,18 +67,21 @@ class Evictable:
 
 
 class Tending:
-    """``is_used`` says whether anything uses the bytes of a digest; it blocks, as does measuring."""
+    """``is_used`` says whether anything uses the bytes of a digest, ``exists`` whether there is a function
+    of that account, region and name; they block, as does measuring."""
 
     def __init__(
         self,
         zygotes: Zygotes,
         furnisher: Furnisher,
         is_used: Callable[[str], bool],
+        exists: Callable[[str, str, str], bool],
         idle_seconds: float,
     ) -> None:
         self.zygotes = zygotes
         self._furnisher = furnisher
         self._is_used = is_used
+        self._exists = exists
         self._idle_seconds = idle_seconds
         self._programs: dict[Zygote, Program | None] = {}
         self._wanted = asyncio.Event()
@@ -115,9 +120,9 @@ class Tending:
         if not standing:
             self._programs.clear()
             return
-        eggs = {each: each.eggs.groups for each in standing}
+        forks = {each: (each.eggs.groups, (each.function.name, *each.users)) for each in standing}
         seen = await asyncio.to_thread(
-            lambda: {each: self._seen(each, eggs[each]) for each in standing}
+            lambda: {each: self._seen(each, *forks[each]) for each in standing}
         )
         before, self._programs = self._programs, {}
         stands: dict[Key, Stand] = {}
@@ -126,6 +131,7 @@ class Tending:
         for each in standing:
             found = seen[each]
             each.held = found.held
+            each.users -= found.missing
             program = self._programs[each] = before.get(each, found.program)
             stands[each.key] = Stand(
                 worth=each.worth,
@@ -138,11 +144,20 @@ class Tending:
             if self.zygotes.retire(by_key[key], why) is not None:
                 log.info("a zygote of account %s (%s) goes: %s", key.account, key.interpreter, why)
 
-    def _seen(self, zygote: Zygote, eggs: Sequence[Group]) -> Seen:
+    def _seen(self, zygote: Zygote, eggs: Sequence[Group], users: Sequence[str]) -> Seen:
         held, freed = measured(zygote, eggs)
+        missing = set()
         is_orphan = not all(map(self._is_used, zygote.key.layers))
+        for name in () if is_orphan else users:
+            if self._exists(zygote.key.account, zygote.key.region, name):
+                break
+            missing.add(name)
+        else:
+            is_orphan = True
         path = self._furnisher.program_of(zygote.function)
-        return Seen(held, freed, is_orphan, None if path is None else program(path))
+        return Seen(
+            held, freed, is_orphan, frozenset(missing), None if path is None else program(path)
+        )
 
     @property
     def count(self) -> int:

@@ -33,7 +33,7 @@ class Going(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Stand:
     """A zygote as it stands: ``worth`` in seconds saved for each byte, ``held`` in bytes, ``idle`` in
-    seconds; ``is_orphan`` says that bytes of its layers have no user any more, ``is_stale`` that the
+    seconds; ``is_orphan`` says that its layers, or the functions it was used by, are no more, ``is_stale`` that the
     file of its interpreter is another than when it was begun."""
 
     worth: float

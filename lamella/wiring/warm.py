@@ -24,6 +24,7 @@ from lamella.invoke.together import Together
 from lamella.invoke.zygote import Zygotes
 from lamella.layers.collect import Collecting
 from lamella.logs.append import LogStream, LogStreams
+from lamella.model.arn import LATEST
 from lamella.model.function import Function
 from lamella.records.base import Records
 from lamella.sandbox import usage
@@ -70,7 +71,11 @@ async def warmed(
     stack.push_async_callback(ready.close)
     zygotes = Zygotes(spawner, ready, furnisher, learned, collecting, int(memory * ZYGOTES))
     stack.push_async_callback(zygotes.close)
-    tending = Tending(zygotes, furnisher, collecting.is_used, settings.idle_seconds)
+
+    def exists(account: str, region: str, name: str) -> bool:
+        return records.function(account, region, name, LATEST) is not None
+
+    tending = Tending(zygotes, furnisher, collecting.is_used, exists, settings.idle_seconds)
     tending.start()
     stack.push_async_callback(tending.close)
     foresight = Foresight(zygotes, furnisher, records, collecting)
