@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lamella.errors import SandboxFailed
+from lamella.invoke.furnish import RUNTIME_API_PORT
 from lamella.sandbox.box import Box
 from lamella.sandbox.cgroup import Group, Memory
 from lamella.sandbox.fork import Egg, Nest
@@ -141,7 +142,7 @@ class Eggs:
             group.limit(self._limits)
             name = f"{self._nest.box.name}.{next(self._numbers)}"
             egg = self._kind(self._spawner, self._nest, name, group, self._hatched)
-            await egg.lay(self._limits.tmp)
+            await egg.lay(self._limits.tmp, (RUNTIME_API_PORT,))
         except (SandboxFailed, OSError) as error:
             if group is not None:
                 await self._reserve.leave(group)

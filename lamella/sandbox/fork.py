@@ -58,13 +58,16 @@ class Egg:
         self._spawner = spawner
         self._of = of
 
-    async def lay(self, tmp: int) -> None:
-        """Have it made, and a room of ``tmp`` bytes. Raises SandboxFailed."""
+    async def lay(self, tmp: int, listen: Sequence[int] = ()) -> None:
+        """Have it made, with a room of ``tmp`` bytes and sockets that listen on ports that its plan
+        will have. Raises SandboxFailed."""
         asked = {"nest": self._of.box.name, "egg": self.name}
         groups = [str(path) for path in self.group.processes]
         room = await self._spawner.room(self.name, tmp, self._of.room.uid)
         try:
-            await self._spawner.ask({"do": "lay", **asked, "cgroups": groups})
+            mounts = await self._spawner.described((), room)
+            more = {"cgroups": groups, "mounts": mounts, "listen": listen}
+            await self._spawner.ask({"do": "lay", **asked, **more})
         except SandboxFailed:
             with contextlib.suppress(SandboxFailed):
                 await self._spawner.leave(room)
@@ -89,7 +92,8 @@ class Egg:
             "rlimits": {getattr(resource, name): value for name, value in limits.items()},
         }
         asked = {"do": "hatch", "egg": self.name, "told": told}
-        box = await self._spawner.hatch(asked, plan, room, mounts, outputs)
+        own = None if room is self.room else room
+        box = await self._spawner.hatch(asked, plan, own, mounts, outputs)
         self._hatched(box)
         return box
 

@@ -85,7 +85,9 @@ class Keeper:
         self._outbox = signals.Outbox()
         rooms = Rooms(base)
         self._poll = select.poll()
-        self._nests = Nests(self._poll, self._reply, self._first.__setitem__, self._gone)
+        self._nests = Nests(
+            self._poll, self._reply, self._first.__setitem__, self._gone, self._listen_inside
+        )
         self._network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._requests: Mapping[str, Callable[[Any, list[int]], Answer | None]] = {
             "filter": self._set_filter,
@@ -101,7 +103,7 @@ class Keeper:
             "reach": self._reach,
             "signal": self._signal,
             "lay": self._nests.lay,
-            "hatch": self._hatch,
+            "hatch": self._nests.hatch,
             "discard": self._nests.discard,
             "retire": self._nests.retire,
         }
@@ -320,9 +322,6 @@ class Keeper:
             raise OSError(errno.ESRCH, "the box has ended")
         attach.furnish(first, request["mounts"])
         return {}, []
-
-    def _hatch(self, request: Any, descriptors: list[int]) -> Answer:
-        return self._nests.hatch(request, descriptors, self._listen_inside)
 
     def _connect(self, request: Any, _: list[int]) -> Answer:
         """Set what a box that waits may reach by its new interface, and let it begin."""

@@ -23,7 +23,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -66,12 +66,14 @@ class Egg:
     born: bool = False
     first: int = 0
     pidfd: int = -1
+    listening: dict[int, int] = field(default_factory=dict)
     hatched: str | None = None
 
 
 class Nests:
     """Every nest, and what comes of it. ``begun`` and ``ended`` are told of boxes that were hatched:
-    their names and first processes, their names and exit statuses."""
+    their names and first processes, their names and exit statuses. ``listen`` makes a listening
+    socket, of a port, in the network of a process."""
 
     def __init__(
         self,
@@ -79,9 +81,11 @@ class Nests:
         reply: Reply,
         begun: Callable[[str, int], None],
         ended: Callable[[str, int], None],
+        listen: Callable[[int, int], int],
     ) -> None:
         self.program = b""
         """The filter that eggs get."""
+        self._listen_inside = listen
         self._poll = poll
         self._reply = reply
         self._begun = begun
@@ -200,6 +204,9 @@ class Nests:
             raise OSError("it is in no process namespace of its own")
         if not _is_in(egg.request["cgroups"], pid):
             raise OSError("it is in other control groups than its own")
+        attach.furnish(pid, egg.request["mounts"])
+        for port in egg.request["listen"]:
+            egg.listening[port] = self._listen_inside(pid, port)
         signal.pidfd_send_signal(egg.pidfd, 0)  # that number is still this process's
         self._listen_no_more(egg)
         egg.until = math.inf
@@ -207,12 +214,7 @@ class Nests:
         self._poll.register(egg.pidfd, select.POLLIN)
         self._reply(egg.request, {}, [])
 
-    def hatch(
-        self,
-        request: Any,
-        outputs: list[int],
-        listen: Callable[[int, int], int],
-    ) -> Answer:
+    def hatch(self, request: Any, outputs: list[int]) -> Answer:
         """Make an egg the box that a request describes; as for any box that is begun.
 
         Raises OSError, BrokenPipeError if the egg is no more.
@@ -224,7 +226,9 @@ class Nests:
         try:
             attach.furnish(egg.first, request["mounts"])
             given.append(os.dup(egg.pidfd))
-            given += [listen(egg.first, port) for port in request["listen"]]
+            for port in request["listen"]:
+                made = egg.listening.pop(port, None)
+                given.append(self._listen_inside(egg.first, port) if made is None else made)
             data = json.dumps(request["told"]).encode()
             socket.send_fds(egg.orders, [data], outputs)
         except OSError as error:
@@ -269,7 +273,8 @@ class Nests:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(egg.pidfd, signal.SIGKILL)
             os.close(egg.pidfd)
-        os.close(egg.words)
+        for descriptor in (egg.words, *egg.listening.values()):
+            os.close(descriptor)
         egg.orders.close()
 
     def retire(self, request: Any, _: list[int]) -> Answer:

@@ -254,10 +254,11 @@ class Spawner:
 
         Raises SandboxFailed; some may be mounted then, and the box is good for nothing.
         """
-        asked = await self._described(mounts, room)
+        asked = await self.described(mounts, room)
         await self.ask({"do": "attach", "name": name, "mounts": asked})
 
-    async def _described(self, mounts: Sequence[Mount], room: Room | None) -> list[dict[str, Any]]:
+    async def described(self, mounts: Sequence[Mount], room: Room | None) -> list[dict[str, Any]]:
+        """Mounts, and a room as ``/tmp``, as the keeper is told of them. Raises SandboxFailed."""
         for path in chain.from_iterable(each.sources for each in mounts):
             await self._locate(path)
         described: list[dict[str, Any]] = [
@@ -276,15 +277,16 @@ class Spawner:
         self,
         egg: dict[str, Any],
         plan: BoxPlan,
-        room: Room,
+        room: Room | None,
         mounts: Sequence[Mount],
         outputs: Sequence[int],
     ) -> Box:
-        """Make an egg the box of ``plan``. Raises SandboxFailed, BoxLost if it is no more."""
+        """Make an egg the box of ``plan``, in ``room`` or, without, in the one it has. Raises
+        SandboxFailed, BoxLost if it is no more."""
         request = {
             **egg,
             "name": plan.name,
-            "mounts": await self._described(mounts, room),
+            "mounts": await self.described(mounts, room),
             "listen": plan.listen,
         }
         self._making.add(plan.name)
