@@ -30,11 +30,12 @@ from lamella.model.lifecycle import ENVIRONMENT, EnvironmentEvent, EnvironmentSt
 from lamella.runtime_api.extensions import Reason
 from lamella.runtime_api.runtime import TRUNCATED
 from lamella.sandbox import usage
-from lamella.sandbox.box import Room
+from lamella.sandbox.box import Ahead, Room
 from lamella.sandbox.cgroup import NOTHING, Group
 from lamella.sandbox.reserve import Place
 
 ERROR, UNSERVED = "error", "unserved"
+AFTERWARDS_SECONDS = 0.001
 
 log = logging.getLogger(__name__)
 
@@ -173,10 +174,13 @@ class Environment(Watched):
         self._journal.init_done(
             session.extensions.described(), phase, took, error_type, in_time=ready
         )
-        if not failed and not invoking:
-            self._ground.starts.began(self.function, spare, time.monotonic() - self.idle_since)
         self._go(EnvironmentEvent.FAULT if failed else EnvironmentEvent.INITIALISED)
-        self.measure_memory()
+        if failed or invoking:
+            self.measure_memory()
+        else:
+            # The first invocation goes first.
+            told = (spare, time.monotonic() - self.idle_since)
+            asyncio.get_running_loop().call_later(AFTERWARDS_SECONDS, self._has_begun, *told)
         self.idle_since = time.monotonic()
         unrestored = restoring.fault(
             phase, session.crew.box, failed=session.is_unrestored, in_time=ready
@@ -185,6 +189,10 @@ class Environment(Watched):
             await self._end_box(Reason.FAILURE)
             raise unrestored
         return ready
+
+    def _has_begun(self, spare: str | Ahead | None, seconds: float) -> None:
+        self._ground.starts.began(self.function, spare, seconds)
+        self.measure_memory()
 
     async def invoke(self, call: Call) -> Answer:
         """Run one invocation to its answer. Raises SandboxFailed if no box can be made."""
@@ -246,6 +254,9 @@ class Environment(Watched):
         done, self._unreported = self._unreported, None
         if done is None:
             return None
+        if not done.memory_used:
+            self.note_memory()
+            done = done._replace(memory_used=self.memory_peak)
         self._journal.report(done)
         last = self._journal.tail() if tail else None
         self._journal.forget_tail()
