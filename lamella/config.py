@@ -365,9 +365,9 @@ class Settings:
         "Whether boxes and processes are made ahead of the functions that will need them, with what"
         " those import (on), or every environment begins from nothing (off).",
         _on_or_off,
-        False,
+        True,
         metavar="WHEN",
-        shown="`off`",
+        shown="`on`",
     )
     warm_memory: Memory = _setting(
         "How much memory what is made ahead may hold together: an amount (2G) or a share of the"
