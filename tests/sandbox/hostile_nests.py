@@ -142,15 +142,17 @@ if channel is not None:
 LIES = """
 channel = nest.next_fork(control)
 if channel is not None:
-    say = channel.say
+    say, receive = channel.say, nest._receive
     def then(word, place):
         say(word, place)
         if word == b"here":
-            nest._receive(channel.orders)
+            receive(channel.orders)
             os.write(channel.words, WHAT)
             os._exit(0)
+    def leave_it_to_the_first():
+        nest._receive = lambda orders: time.sleep(1000)
     channel.say = then
-    nest.hatch(channel, lambda: None)
+    nest.hatch(channel, leave_it_to_the_first)
 """
 """Says something of its end that is no exit status."""
 

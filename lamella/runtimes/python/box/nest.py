@@ -82,11 +82,19 @@ def hatch(channel, prepare):
     _give_up(program)
     # Here, and not in its child, as in a box that begins plainly.
     os.setsid()
-    channel.say(b"here", 1)
+    prepared, ready = os.pipe()
     child = os.fork()
     if child != 0:
+        os.close(ready)
+        if not os.read(prepared, 1):
+            os._exit(0)
+        os.close(prepared)
+        channel.say(b"here", 1)
         _reap(child, channel)
+    os.close(prepared)
     prepare()
+    os.write(ready, b".")
+    os.close(ready)
     data, descriptors = _receive(channel.orders)
     if not data:
         os._exit(0)
