@@ -195,7 +195,7 @@ class Dispatcher:
 
     async def _find_again(self, key: tuple[str, str, str, str | None]) -> None:
         """Find what was in use and has changed before it is invoked again, if it is still there."""
-        with contextlib.suppress(LamellaError, SQLAlchemyError):
+        with contextlib.suppress(LamellaError, SQLAlchemyError, OSError):
             await self._shelf(*key)
 
     def reroute(self, account: str, region: str, name: str) -> None:

@@ -98,13 +98,19 @@ class Eggs:
         self.wanted = min(MOST, self.wanted + 1)
         return await self._lay()
 
+    def calm(self) -> None:
+        """Want fewer, the longer no start has found none; what lies ready beyond that ends."""
+        while self.wanted > 1 and time.monotonic() - self._missed_at > CALM_SECONDS:
+            self.wanted -= 1
+            self._missed_at += CALM_SECONDS
+        while len(self._ready) > self.wanted:
+            self._spawn(self._discard(self._ready.popleft()))
+
     def fill(self) -> None:
         """Have as many ready as are wanted."""
         if self._is_closed:
             return
-        if time.monotonic() - self._missed_at > CALM_SECONDS and self.wanted > 1:
-            self.wanted -= 1
-            self._missed_at = time.monotonic()
+        self.calm()
         for _ in range(self.wanted - len(self._ready) - len(self._tasks)):
             self._spawn(self._stock())
 

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from lamella.errors import HostError, InvalidRuntime, RuntimeMissing, ServiceError
 from lamella.functions import lookup, recursion
 from lamella.functions.ready import Readying, digests, key_of, reason
-from lamella.functions.workshop import WAIT_SECONDS, busy
+from lamella.functions.workshop import busy
 from lamella.invoke.furnish import Furnisher
 from lamella.layers.collect import Collecting
 from lamella.model.alias import Alias
 from lamella.model.function import Function, State, UpdateStatus
 from lamella.records.base import Records
+
+RACE_SECONDS = 1.0
+"""How long a thread is held by a version that is not ready; whoever asks has waited without one."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ class Resolver:
                         return function
                     if waited:
                         raise busy(function)
-            if not self._readying.wait(key_of(function), WAIT_SECONDS):
+            if not self._readying.wait(key_of(function), RACE_SECONDS):
                 raise busy(function)
             waited = True
 

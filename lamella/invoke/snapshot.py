@@ -362,6 +362,7 @@ class Snapshots:
         )
         for each, (is_there, held) in seen.items():
             each.held = held
+            each.eggs.calm()
             if not is_there:
                 self._give_up(each, "its version is gone")
         now = time.monotonic()

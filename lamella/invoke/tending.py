@@ -131,6 +131,7 @@ class Tending:
         for each in standing:
             found = seen[each]
             each.held = found.held
+            each.eggs.calm()
             each.users -= found.missing
             program = self._programs[each] = before.get(each, found.program)
             stands[each.key] = Stand(

@@ -172,7 +172,6 @@ class Group:
         for them; `memory` tells what the processes themselves hold."""
         if limits == self._limits:
             return
-        self._limits = limits
         total = limits.memory + limits.tmp
         quota = max(1_000, int(limits.cpus * PERIOD_US))
         if self._version == 1:
@@ -187,6 +186,7 @@ class Group:
             self._write("cpu", "cpu.max", f"{quota} {PERIOD_US}")
             self._write("cpu", "cpu.weight", min(10_000, max(1, int(100 * limits.weight))))
             self._write("pids", "pids.max", limits.processes)
+        self._limits = limits
 
     def _write(self, controller: str, name: str, value: object) -> None:
         folder = self._folders.get(controller)

@@ -38,6 +38,12 @@ _LOCK = struct.Struct("hhqqi4x")
 _BORN, _HERE = 0, 1
 """The bytes of its pipe that an egg's processes lock, to say which they are."""
 
+RIGHTS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+FILTERS = "Seccomp_filters"
+NO_FILTER = b"-"
+MOST_PROCESSES = 8
+"""More than an egg has."""
+
 Answer = tuple[Mapping[str, object], list[int]]
 Reply = Callable[[Any, Mapping[str, object], list[int]], None]
 
@@ -204,6 +210,8 @@ class Nests:
             raise OSError("it is in no process namespace of its own")
         if not _is_in(egg.request["cgroups"], pid):
             raise OSError("it is in other control groups than its own")
+        if not _has_no_rights(pid, nest.first, filtered=self.program != NO_FILTER):
+            raise OSError("it has kept rights that a box does not have")
         attach.furnish(pid, egg.request["mounts"])
         for port in egg.request["listen"]:
             egg.listening[port] = self._listen_inside(pid, port)
@@ -317,9 +325,33 @@ def _is_in(cgroups: Sequence[str], pid: int) -> bool:
 
 def _is_first_of_its_own(pid: int, above: int) -> bool:
     """Whether a process is the first of a process namespace directly below that of ``above``."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
-    return numbers[-1] == "1" and _space(pid) == _space(above, above=False)
+    return _status(pid)["NSpid"].split()[-1] == "1" and _space(pid) == _space(above, above=False)
+
+
+def _has_no_rights(first: int, nest: int, *, filtered: bool) -> bool:
+    """Whether no process below ``first``, itself included, has a capability or can get one, and each,
+    if boxes are ``filtered``, has one filter of system calls more than ``nest``, where the kernel
+    tells (from 5.9 on): that forks have given up what they had is their word alone."""
+    filters = int(_status(nest).get(FILTERS, -1)) if filtered else -1
+    found = [first]
+    for pid in found:
+        status = _status(pid)
+        if any(int(status[each], 16) for each in RIGHTS) or status["NoNewPrivs"] != "1":
+            return False
+        if filters >= 0 and int(status[FILTERS]) <= filters:
+            return False
+        found += [
+            int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+        if len(found) > MOST_PROCESSES:
+            return False
+    return True
+
+
+def _status(pid: int) -> Mapping[str, str]:
+    """What the kernel says of a process, by name."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _space(pid: int, *, above: bool = True) -> int:

@@ -23,7 +23,18 @@ nest._write("/proc/self/gid_map", "990 990 1")
 """
 )
 
+KEPT = """
+%s
+channel = nest.next_fork(control)
+if channel is not None:
+    nest.hatch(channel, lambda: None)
+"""
+
 NO_EGGS = {
+    "keeps its capabilities": KEPT % "nest._give_up = lambda program: None",
+    "keeps its capabilities and takes the filter": KEPT % "nest._libc.capset = lambda *_: 0",
+    "takes no filter": KEPT
+    % "give_up = nest._give_up; nest._give_up = lambda program: give_up(b'-')",
     "does not listen": "time.sleep(1000)",
     "never forks": ORDERS + "time.sleep(1000)",
     "ends when it is told to": "control.recv(9)",
