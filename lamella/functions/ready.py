@@ -121,6 +121,8 @@ class Readying:
         return pending is None or not wait((pending,), seconds).not_done
 
     def _work(self, function: Function) -> None:
+        if self._closed:
+            return  # it has waited for its turn until now
         try:
             with kept(self._records, self._collecting, function) as current:
                 row = self._records.function(*key_of(function))

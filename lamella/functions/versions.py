@@ -80,8 +80,11 @@ def is_ready(function: Function) -> bool:
 def same(latest: Function, published: Function) -> bool:
     """Whether ``published`` is what publishing ``latest`` would give.
 
-    Its description may be PublishVersion's own, so it counts only if there was an update since.
+    Its description may be PublishVersion's own, so it counts only if there was an update since. What
+    failed is tried again under the next number.
     """
+    if published.state is State.FAILED:
+        return False
     if latest.last_modified == published.last_modified:
         return True
     kept = {name: getattr(latest, name) for name in _NOT_COMPARED}

@@ -161,6 +161,10 @@ class Pool:
             self._grow(shelf)
         elif environment.provisioned and environment.state is EnvironmentState.FAILED:
             self._lost(shelf, environment)
+        elif shelf.function.has_snapshot and environment.state is EnvironmentState.FAILED:
+            # A new one is restored, or has minutes; this would begin in the function's own time.
+            self._end(environment, Ending.FAILED)
+            self._grow(shelf)
         elif environment.worn_at < time.time():
             self._give_up(shelf, environment, Ending.AGE)
             self._grow(shelf)
@@ -378,10 +382,11 @@ class Pool:
                 await environment.start()
                 initialised = environment.state is EnvironmentState.IDLE
                 fault = None if initialised else NOT_INITIALISED
-        except Exception:  # the boundary of a task: whoever asks must be told
-            if not self._closing:
+        except Exception as error:  # the boundary of a task: whoever asks must be told
+            is_theirs = isinstance(error, ApiError)
+            if not self._closing and not is_theirs:
                 log.exception("environment %s of %s could not start", name, shelf.function.arn)
-            fault = NOT_STARTED
+            fault = NOT_INITIALISED if is_theirs else NOT_STARTED
         shelf.kept.starting -= 1
         if environment is None:
             self._hold_off(shelf, fault)

@@ -203,6 +203,22 @@ def test_a_snapshot_that_is_killed_costs_no_invocation(side: Side) -> None:
     side.until("Restore Duration", name, 0.2)
 
 
+def test_what_ends_is_restored_and_not_begun_in_the_time_of_the_function(side: Side) -> None:
+    code = f"""
+import os, time
+time.sleep(1.5)
+{IS_FORK}
+def handler(event, context):
+    if event:
+        os._exit(1)
+    return is_fork()
+"""
+    name = side.published(code, Timeout=1)
+    assert side.result(name) is True
+    assert side.invoke(name, 1).error is not None
+    assert side.result(name) is True
+
+
 def test_an_environment_outlives_its_snapshot(side: Side) -> None:
     before = processes(side.server.pid)
     name = side.published(f"import os\n{IS_FORK}\ndef handler(event, context): return os.getpid()")

@@ -76,6 +76,11 @@ def test_what_could_not_be_initialised_has_its_own_reason(at: Works) -> None:
     failed = at.ready("1")
     assert (failed.state, failed.state_reason) == (State.FAILED, "it took too long")
     assert failed.state_reason_code == "FunctionError.InitTimeout"
+    at.preparation.fault = None
+    again = published(at)
+    assert (again.version, again.state) == ("2", State.PENDING), "what failed is tried again"
+    assert at.ready("2").state is State.ACTIVE
+    assert published(at).version == "2"
 
 
 def test_updating_code_with_publish_does_not_wait(at: Works) -> None:
