@@ -63,7 +63,7 @@ class WarmMetrics(Collector):
         yield plain
         yield GaugeMetricFamily(
             "lamella_snapshots",
-            "Versions whose environments are restored from a snapshot.",
+            "Snapshots of versions, with those that only their environments keep.",
             value=self._snapshots.count,
         )
         yield GaugeMetricFamily(

@@ -43,11 +43,20 @@ from lamella.sandbox.reserve import Place
 LOOK_SECONDS = 10.0
 HOLD_OFF_SECONDS = 60.0
 """When a snapshot is tried again that could not be made, doubled each time."""
-MOST_FAILURES = 6
+BROKEN_SECONDS = 1.0
+"""The same for one that has been forked, and then broke."""
+LONGEST_HOLD_OFF_SECONDS = 3_840.0
+MOST_FAILURES = 12
+STEADY_SECONDS = 300.0
+"""After standing so long it did not break of what the ones before it did."""
+UNUSED_SECONDS = 60.0
+"""Another may take the place of one that nothing was restored from for so long."""
+REMADE_AT_ONCE = 2
 MOST_RESUMED = 0.75
 """The part of the memory that is filled before anybody asks."""
 FORGOTTEN = 86_400.0
 """How long after that it counts as the first time again."""
+STOPPING = "The server is stopping."
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +88,7 @@ class Snapshot:
 
 @dataclass
 class Failure:
-    """How often a snapshot could not be made, and when it may be tried again."""
+    """How often on end a snapshot could not be made, or broke early, and when it may be tried again."""
 
     count: int
     until: float
@@ -116,6 +125,7 @@ class Snapshots:
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._makers: set[asyncio.Task[Any]] = set()
+        self._remaking = asyncio.Semaphore(REMADE_AT_ONCE)
         self._wanted = asyncio.Event()
         self._closing = False
         self.has_room: Callable[[], bool] = lambda: True
@@ -148,6 +158,8 @@ class Snapshots:
 
         Raises SnapshotFailed, SandboxFailed, OSError.
         """
+        if self._closing:
+            raise SandboxFailed(STOPPING)
         key = key_of(function)
         task = asyncio.current_task()
         assert task is not None
@@ -165,16 +177,26 @@ class Snapshots:
     def _consider(self, function: Function) -> None:
         """Make a snapshot that is missing, unless that is under way or has failed of late."""
         key, failure = key_of(function), self._failures.get(key_of(function))
-        if self._closing or key in self._making or not self.has_room():
+        if self._closing or key in self._making or self._is_full or not self.has_room():
             return
         if failure is None or failure.until <= time.monotonic():
             self._making.add(key)
-            self._spawn(self._remake(function))
+            task = self._spawn(self._remake(function))
+            self._makers.add(task)
+            task.add_done_callback(lambda done: self._makers.discard(done))
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether one more would take the place of one that is in use."""
+        since = time.monotonic() - UNUSED_SECONDS
+        used = sum(each.used_at > since for each in self._standing.values())
+        return used + len(self._making) + len(self._retired) >= self._most
 
     async def _remake(self, function: Function) -> None:
         try:
-            await asyncio.to_thread(self._furnisher.prepare, function)
-            await self.make(function)
+            async with self._remaking:
+                await asyncio.to_thread(self._furnisher.prepare, function)
+                await self.make(function)
         except LamellaError as error:
             if not self._closing:
                 log.info("no snapshot of %s: %s", function.arn, error)
@@ -205,10 +227,10 @@ class Snapshots:
                 self._making.add(key)
                 await self._remake(function)
 
-    def _hold_off(self, function: Function, seconds: float | None = None) -> None:
+    def _hold_off(self, function: Function, seconds: float = HOLD_OFF_SECONDS) -> None:
         key = key_of(function)
         count = self._failures[key].count + 1 if key in self._failures else 1
-        pause = seconds or HOLD_OFF_SECONDS * 2 ** min(count, MOST_FAILURES)
+        pause = min(LONGEST_HOLD_OFF_SECONDS, seconds * 2 ** min(count, MOST_FAILURES))
         self._failures[key] = Failure(count, time.monotonic() + pause)
 
     async def _made(self, function: Function) -> Snapshot | None:
@@ -233,7 +255,10 @@ class Snapshots:
             if nesting is None or nesting.nest is None or why is not None:
                 log.info("%s begins plainly, without a snapshot: %s", function.arn, why)
                 stream.append(int(time.time() * 1000), remark(function, why or ""))
-                self._hold_off(function, FORGOTTEN)  # the same code will leave the same behind
+                if nesting is not None:
+                    # The same code will leave the same behind.
+                    again = time.monotonic() + FORGOTTEN
+                    self._failures[key_of(function)] = Failure(1, again)
                 await environment.stop()
                 return None
         except BaseException:
@@ -264,7 +289,8 @@ class Snapshots:
         older = self._standing.pop(key, None)
         if older is not None:
             self._retire(older)
-        self._failures.pop(key, None)
+        if key in self._failures:
+            self._failures[key].until = time.monotonic()
         if self._closing:
             self._retire(snapshot)
         else:
@@ -278,11 +304,17 @@ class Snapshots:
         key = key_of(snapshot.function)
         if self._standing.get(key) is snapshot:
             log.info("the snapshot of %s is no more: %s", snapshot.function.arn, why)
-            del self._standing[key]
-            if not snapshot.eggs.laid:
-                # This host may not allow it, and another would do no better.
-                self._hold_off(snapshot.function)
+            # Where none was laid the host may not allow it, and another would do no better.
+            self._dismiss(snapshot, BROKEN_SECONDS if snapshot.eggs.laid else HOLD_OFF_SECONDS)
         self._retire(snapshot)
+
+    def _dismiss(self, snapshot: Snapshot, seconds: float) -> None:
+        """It stands no more; another may be made after ``seconds``, or later if that goes on."""
+        key = key_of(snapshot.function)
+        del self._standing[key]
+        if time.monotonic() - snapshot.made_at > STEADY_SECONDS:
+            self._failures.pop(key, None)
+        self._hold_off(snapshot.function, seconds)
 
     def _retire(self, snapshot: Snapshot) -> asyncio.Task[Any] | None:
         """Have no more forks of it; it ends with the last of them."""
@@ -310,13 +342,13 @@ class Snapshots:
 
     @property
     def count(self) -> int:
-        """How many stand."""
-        return len(self._standing)
+        """How many there are, with those that only their environments keep."""
+        return len(self._standing) + len(self._retired)
 
     @property
     def held(self) -> int:
         """Bytes that they were last seen to hold."""
-        return sum(each.held for each in self._standing.values())
+        return sum(each.held for each in (*self._standing.values(), *self._retired))
 
     def waiting(self) -> list[Snapshot]:
         """Those that stand, the one that was used longest ago first."""
@@ -327,8 +359,7 @@ class Snapshots:
         key = key_of(snapshot.function)
         if self._standing.get(key) is not snapshot:
             return None
-        del self._standing[key]
-        self._hold_off(snapshot.function)
+        self._dismiss(snapshot, HOLD_OFF_SECONDS)
         return self._retire(snapshot)
 
     def look_soon(self) -> None:
@@ -353,11 +384,12 @@ class Snapshots:
         Raises OSError, SQLAlchemyError.
         """
         standing = self.waiting()
-        eggs = {each: each.eggs.groups for each in standing}
+        retired = tuple(self._retired)
+        eggs = {each: each.eggs.groups for each in (*standing, *retired)}
         seen = await asyncio.to_thread(
             lambda: {
-                each: (self._exists(each.function), measured(each, eggs[each])[0])
-                for each in standing
+                each: (each in retired or self._exists(each.function), measured(each, laid)[0])
+                for each, laid in eggs.items()
             }
         )
         for each, (is_there, held) in seen.items():
@@ -365,6 +397,7 @@ class Snapshots:
             each.eggs.calm()
             if not is_there:
                 self._give_up(each, "its version is gone")
+                self._failures.pop(key_of(each.function), None)
         now = time.monotonic()
         self._failures = {
             key: each for key, each in self._failures.items() if each.until + FORGOTTEN > now
@@ -376,7 +409,7 @@ class Snapshots:
             log.info("the snapshot of %s goes for want of memory", oldest.function.arn)
             self.evict(oldest)
             held -= oldest.held
-        self.measured(held)
+        self.measured(self.held)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)

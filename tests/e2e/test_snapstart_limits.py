@@ -89,11 +89,12 @@ def side(server: Server) -> Side:
         ),
         ("import asyncio; LOOP = asyncio.new_event_loop()", "its initialisation leaves "),
         ("FILE = open('/tmp/written', 'w')", "its initialisation leaves /tmp/written open"),
+        ("FILE = open('/proc/self/status')", "its initialisation leaves /proc/\\d+/status open"),
         (MAPPED, "its initialisation leaves shared memory behind"),
         ("import os; os.fork = lambda: 0", "its initialisation replaces os.fork"),
         ("import os; os.close(6)", "its initialisation closes a file that it did not open"),
     ],
-    ids=["thread", "child", "event loop", "file", "memory", "fork", "closed"],
+    ids=["thread", "child", "event loop", "file", "process", "memory", "fork", "closed"],
 )
 def test_what_cannot_be_divided_is_initialised_one_by_one(side: Side, first: str, why: str) -> None:
     name = side.published(f"{first}\n{TRACED}")
@@ -118,6 +119,14 @@ def test_what_a_fork_cannot_have_is_initialised_one_by_one(side: Side, kind: str
     assert side.result(name) == [False, "before", "after"]
     why = {"extension": "it has extensions", "wrapper": "it has a wrapper"}
     side.logged(name, PLAIN + why.get(kind, "switched off by its tag"))
+
+
+def test_a_version_that_may_be_forked_after_all_is_restored(side: Side) -> None:
+    name = side.published(SLEEPS, Tags={"lamella:preload": "off"})
+    assert side.result(name, 0) is False
+    arn = side.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    side.client.untag_resource(Resource=arn, TagKeys=["lamella:preload"])
+    side.until("Restore Duration", name, 0.2)
 
 
 def test_variables_of_the_interpreter_are_in_the_snapshot(side: Side) -> None:

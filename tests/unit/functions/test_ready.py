@@ -213,3 +213,15 @@ def test_a_server_that_stops_leaves_the_rest_to_the_next(at: Works) -> None:
     at.create()
     assert at.row().state is State.PENDING
     assert at.shop.records.all_pending() == (at.row(),)
+
+
+def test_what_waits_for_its_turn_is_not_begun_by_a_server_that_stops(at: Works) -> None:
+    with at.preparation.stopped():
+        for name in ("one", "two", "three"):
+            at.create(name)
+        for _ in range(2):
+            assert at.preparation.began.acquire(timeout=10)
+        at.shop.readying.abort()
+    at.ready(name="three")
+    assert {each.name for each in at.preparation.prepared} == {"one", "two"}
+    assert at.row(name="three").state is State.PENDING

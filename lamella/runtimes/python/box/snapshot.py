@@ -165,7 +165,7 @@ class Snapshot:
         flags = _flags(number)
         path = os.readlink("/proc/self/fd/%d" % number)
         is_read = flags & os.O_ACCMODE == os.O_RDONLY
-        if is_read and os.path.exists(path):
+        if is_read and _is_there(number, flags, path):
             self._reopened.append((number, flags, path))
             return True
         return False
@@ -211,6 +211,20 @@ def _flags(number):
             if line.startswith("flags:"):
                 return int(line.split()[1], 8)
     return 0
+
+
+def _is_there(number, flags, path):
+    """Whether a file can be opened again, in a fork as well: it has another number in ``/proc``."""
+    if path == "/proc" or path.startswith("/proc/"):
+        return False
+    try:
+        anew = os.open(path, flags & ~os.O_CREAT)
+    except OSError:
+        return False
+    try:
+        return os.path.sameopenfile(anew, number)
+    finally:
+        os.close(anew)
 
 
 def _described(number):
