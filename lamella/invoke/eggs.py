@@ -12,6 +12,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from lamella.errors import SandboxFailed
@@ -30,6 +31,10 @@ LONGEST_REST_SECONDS = 0.5
 """Eggs are laid after so long also where starts do not pause."""
 CALM_SECONDS = 30.0
 """An egg less lies ready after so long without a start that found none."""
+
+
+UNRESTORED = 70
+"""What a fork ends with that fails before any code of the function runs in it."""
 
 
 class Grown(Egg):
@@ -61,6 +66,7 @@ class Eggs:
         self._kind = kind
         self._numbers = itertools.count(1)
         self._ready: deque[Egg] = deque()
+        self._unhatched: set[Egg] = set()
         self._laying = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -86,7 +92,7 @@ class Eggs:
     @property
     def are_gone(self) -> bool:
         """Whether nothing of them is left."""
-        return not (self.living or self._laying or self._ready or self._tasks)
+        return not (self.living or self._laying or self._unhatched or self._tasks)
 
     async def take(self) -> Egg | None:
         """One that is ready, or is laid now; None if none can be had."""
@@ -157,16 +163,24 @@ class Eggs:
             return None
         else:
             self.laid += 1
+            self._unhatched.add(egg)
+            egg.left = partial(self._left, egg)
             return egg
         finally:
             self._laying -= 1
             self._gone()
 
+    def _left(self, egg: Egg) -> None:
+        self._unhatched.discard(egg)
+        self._gone()
+
     def _hatched(self, box: Box) -> None:
         self.living += 1
         box.base = self._base
 
-        def ended(_: asyncio.Future[int]) -> None:
+        def ended(code: asyncio.Future[int]) -> None:
+            if self._kind is Grown and code.result() == UNRESTORED:
+                self._failed("a fork of it could not become what it was")
             self.living -= 1
             self._gone()
 

@@ -159,6 +159,10 @@ class Environment(Watched):
             spare = place.spare if place else None
             await session.start(plan, self._room, self._group, self._journal.writers, spare)
             made = time.monotonic()
+            if restoring.was_lost(phase, session.crew.box):
+                phase = restoring.INIT
+                seconds = restoring.seconds(self.function, None, provisioned=self.provisioned)
+                self._journal.init_start(phase)
             if self._aborted:
                 session.crew.kill()
             ready = await session.initialised(seconds)
@@ -182,9 +186,7 @@ class Environment(Watched):
             told = (spare, time.monotonic() - self.idle_since)
             asyncio.get_running_loop().call_later(AFTERWARDS_SECONDS, self._has_begun, *told)
         self.idle_since = time.monotonic()
-        unrestored = restoring.fault(
-            phase, session.crew.box, failed=session.is_unrestored, in_time=ready
-        )
+        unrestored = restoring.fault(phase, failed=session.is_unrestored, in_time=ready)
         if unrestored is not None:
             await self._end_box(Reason.FAILURE)
             raise unrestored

@@ -42,12 +42,12 @@ def aws_phase(phase: str) -> str:
     return INIT if phase == SNAPSHOT else phase
 
 
-def seconds(function: Function, place: Place, *, provisioned: bool) -> float:
-    """How long the first start in ``place`` may take.
+def seconds(function: Function, place: Place | None, *, provisioned: bool) -> float:
+    """How long the first start in ``place`` may take; None is one of which nothing is there.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
     """
-    if place.restores:
+    if place is not None and place.restores:
         return RESTORE_SECONDS
     if not (provisioned or function.has_snapshot):
         return INIT_SECONDS
@@ -75,14 +75,17 @@ def durations(
     return (None if phase == INVOKE else ended - began), None
 
 
-def fault(phase: str, box: Box, *, failed: bool, in_time: bool) -> ApiError | None:
+def was_lost(phase: str, box: Box) -> bool:
+    """Whether a fork was lost, and has been replaced by a box that has everything before it."""
+    return phase == RESTORE and box.base is NOTHING
+
+
+def fault(phase: str, *, failed: bool, in_time: bool) -> ApiError | None:
     """What the caller of an invocation is told of a start that did not go well, where it is not left
     to the invocation. ``failed`` says that the runtime has reported an error of its hooks."""
     if failed:
         return SnapStartFailed()
-    # A fork that was lost has been replaced by a box that had everything before it.
-    is_fork = box.base is not NOTHING
-    return SnapStartTimeout() if phase == RESTORE and is_fork and not in_time else None
+    return SnapStartTimeout() if phase == RESTORE and not in_time else None
 
 
 def obstacle(function: Function, furnished: Furnished) -> Plain | None:

@@ -30,7 +30,7 @@ from lamella.runtime_api.runtime import RuntimeGone
 from lamella.runtime_api.server import RuntimeApi
 from lamella.runtime_api.telemetry import Telemetry
 from lamella.sandbox.box import Ahead, Room
-from lamella.sandbox.cgroup import Group
+from lamella.sandbox.cgroup import NOTHING, Group
 from lamella.sandbox.plan import BoxPlan
 from lamella.sandbox.scales import Scales
 from lamella.sandbox.spawn import Spawner
@@ -169,6 +169,8 @@ class Session:
         self._group = group
         await self.crew.start(plan, room, group, outputs, spare=spare)
         self.scales = Scales(group, self.pid, base=self.crew.box.base)
+        if self.crew.box.base is NOTHING:
+            self.api.begin_plainly()
         listener, *others = self.crew.box.listeners
         await self.api.serve(listener)
         self._doors = [await self._open_door(each) for each in others]

@@ -19,6 +19,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, cast
 
 import httptools
@@ -83,6 +84,12 @@ class RuntimeApi:
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self.runtime = Runtime(self._idled, None if restore is None else restore.stage)
+
+    def begin_plainly(self) -> None:
+        """Before anything is served: a runtime that was to be restored goes all the way itself."""
+        if self.restore is not None and self.restore.stage is Stage.RESTORED:
+            self.restore = replace(self.restore, stage=Stage.PLAIN)
+            self.runtime = Runtime(self._idled, Stage.PLAIN)
 
     async def serve(self, listener: socket.socket) -> None:
         """Answer on ``listener`` (bound, in whichever network namespace) until ``close``."""

@@ -39,7 +39,7 @@ async def nest(
 class Egg:
     """A fork of a nest that is a box in ``group`` and waits for what it is to be.
 
-    ``hatched`` is told of the box that it becomes.
+    ``hatched`` is told of the box that it becomes, ``left`` when it is no egg any more.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Egg:
         self.group = group
         self.room: Room | None = None
         """The ``/tmp`` of its box; from `become` on it is whose the box is."""
+        self.left: Callable[[], None] = lambda: None
         self._hatched = hatched
         self._spawner = spawner
         self._of = of
@@ -93,13 +94,19 @@ class Egg:
         }
         asked = {"do": "hatch", "egg": self.name, "told": told}
         own = None if room is self.room else room
-        box = await self._spawner.hatch(asked, plan, own, mounts, outputs)
-        self._hatched(box)
-        return box
+        try:
+            box = await self._spawner.hatch(asked, plan, own, mounts, outputs)
+            self._hatched(box)
+            return box
+        finally:
+            self.left()
 
     async def discard(self) -> None:
         """End it, but for its room: it is not needed. Raises SandboxFailed."""
-        await self._spawner.ask({"do": "discard", "egg": self.name})
+        try:
+            await self._spawner.ask({"do": "discard", "egg": self.name})
+        finally:
+            self.left()
 
 
 async def retire(spawner: Spawner, of: Nest) -> None:

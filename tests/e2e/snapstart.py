@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -114,6 +115,18 @@ class Side:
                     if what in invoked.log:
                         return invoked.log
         raise AssertionError(f"no invocation was logged with {what}: {self.server.log()}")
+
+
+def forks(server: int) -> set[int]:
+    """The processes below a server that are forks of snapshots, those that wait included."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _is_below(int(entry.name), server):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if b"--snapshot" in words and b"python" in words[0]:
+                    found.add(int(entry.name))
+    return found - set(processes(server))
 
 
 def processes(server: int) -> list[int]:

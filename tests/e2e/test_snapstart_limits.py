@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.server import Server, serving, zipped
-from tests.e2e.snapstart import NUMBER, Side, processes
+from tests.e2e.snapstart import NUMBER, Side, forks, processes
 
 SECONDS = 30
 PLAIN = "LAMELLA Environments of this version are initialized one by one: "
@@ -226,6 +226,35 @@ def handler(event, context):
     assert side.result(name) is True
     assert side.invoke(name, 1).error is not None
     assert side.result(name) is True
+
+
+def test_a_fork_that_is_lost_is_initialised_in_the_time_of_an_initialisation(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path / "data") as server:
+        side = Side(server)
+        name = side.published(TRACED)
+        until = time.monotonic() + SECONDS
+        while len(waiting := forks(server.pid)) < 2:
+            assert time.monotonic() < until, server.log()
+            time.sleep(0.02)
+        os.kill(max(waiting), signal.SIGKILL)
+        invoked = side.invoke(name)
+        assert invoked.payload == [False, "before", "after"]
+        assert "Restore Duration" not in invoked.log
+        side.logged(name, f"INIT_START .*\nINIT_REPORT Init Duration: {NUMBER} ms")
+
+
+def test_a_snapshot_that_cannot_be_restored_is_given_up(side: Side) -> None:
+    code = f"""
+import shutil
+open("/tmp/file", "w").close()
+shutil.copytree = None
+{SIMPLE}
+"""
+    name = side.published(code)
+    assert side.result(name) is False
+    assert f":{name}:1 is no more: a fork of it could not" in side.server.log()
 
 
 def test_an_environment_outlives_its_snapshot(side: Side) -> None:

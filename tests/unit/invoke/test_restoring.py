@@ -57,7 +57,9 @@ def test_python_versions_that_ask_for_it_have_it(members: Mapping[str, Any], has
 
 
 def test_how_long_a_start_may_take() -> None:
-    def seconds(function: Function, place: Place = AT, *, provisioned: bool = False) -> float:
+    def seconds(
+        function: Function, place: Place | None = AT, *, provisioned: bool = False
+    ) -> float:
         return restoring.seconds(function, place, provisioned=provisioned)
 
     assert seconds(a_function()) == 10
@@ -65,6 +67,7 @@ def test_how_long_a_start_may_take() -> None:
     assert seconds(version()) == 130
     assert seconds(version(timeout=900)) == 900
     assert seconds(version(timeout=900), FROM_SNAPSHOT) == 10
+    assert seconds(version(timeout=900), None) == 900
 
 
 def test_which_phase_begins() -> None:
@@ -87,20 +90,24 @@ def test_what_a_start_has_taken() -> None:
 
 
 def test_what_is_told_of_a_restore_that_failed() -> None:
+    def told(phase: str, *, failed: bool = False, in_time: bool = True) -> type | None:
+        found = restoring.fault(phase, failed=failed, in_time=in_time)
+        return None if found is None else type(found)
+
+    assert told(restoring.RESTORE) is None
+    assert told(restoring.RESTORE, failed=True) is SnapStartFailed
+    assert told("init", failed=True) is SnapStartFailed
+    assert told(restoring.RESTORE, in_time=False) is SnapStartTimeout
+    assert told("init", in_time=False) is None
+
+
+def test_what_began_plainly_after_all_was_lost() -> None:
     fork, plain = (object.__new__(Box) for _ in range(2))
     fork.base = Memory(0, 0)
     plain.base = NOTHING
-
-    def told(phase: str, box: Box, *, failed: bool = False, in_time: bool = True) -> type | None:
-        found = restoring.fault(phase, box, failed=failed, in_time=in_time)
-        return None if found is None else type(found)
-
-    assert told(restoring.RESTORE, fork) is None
-    assert told(restoring.RESTORE, fork, failed=True) is SnapStartFailed
-    assert told("init", plain, failed=True) is SnapStartFailed
-    assert told(restoring.RESTORE, fork, in_time=False) is SnapStartTimeout
-    assert told(restoring.RESTORE, plain, in_time=False) is None, "it was initialised after all"
-    assert told("init", plain, in_time=False) is None
+    assert restoring.was_lost(restoring.RESTORE, plain)
+    assert not restoring.was_lost(restoring.RESTORE, fork)
+    assert not restoring.was_lost("init", plain)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,21 @@ def test_a_runtime_that_goes_all_the_way_is_answered_at_once(play: Play) -> None
     play(scenario)
 
 
+def test_one_that_was_to_be_restored_may_have_to_go_all_the_way(play: Play) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.api.close()
+        scene.api = RuntimeApi(restore=Restore(Stage.RESTORED, "token", lambda: FETCHED))
+        scene.api.begin_plainly()
+        assert scene.api.runtime.state is RuntimeState.STARTED
+        await scene.start()
+        client = await scene.client()
+        assert (await client.call("GET", "restore/next")).status == 200
+        client.request("GET", "invocation/next")
+        assert await scene.api.initialised() is None
+
+    play(scenario)
+
+
 def test_one_that_is_to_be_the_snapshot_is_initialised_and_waits(play: Play) -> None:
     async def scenario(scene: Scene) -> None:
         await begin(scene, Stage.SNAPSHOT)

@@ -26,6 +26,8 @@ import preload
 import reseed
 
 REPORT, CONTROL = 7, 8
+UNRESTORED = 70
+"""What a fork ends with that is good for nothing: others would do no better (`eggs.py`)."""
 OWN = ("dice", "leavings", "nest", "preload", "reseed", "snapshot")
 THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -84,7 +86,7 @@ class Snapshot:
             self._become(*nest.hatch(channel, self._ready))
         except BaseException:  # noqa: BLE001 - nobody is there to be told, and nothing has begun
             traceback.print_exc()
-            os._exit(1)
+            os._exit(UNRESTORED)
 
     def _wait(self):
         """Fork whenever that is asked for; the channel, in a fork."""
