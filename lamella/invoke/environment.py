@@ -160,7 +160,7 @@ class Environment(Watched):
             await session.start(plan, self._room, self._group, self._journal.writers, spare)
             made = time.monotonic()
             if restoring.was_lost(phase, session.crew.box):
-                phase = restoring.INIT
+                phase, spare = restoring.INIT, None
                 seconds = restoring.seconds(self.function, None, provisioned=self.provisioned)
                 self._journal.init_start(phase)
             if self._aborted:
