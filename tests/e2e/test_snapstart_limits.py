@@ -243,6 +243,7 @@ def test_a_fork_that_is_lost_is_initialised_in_the_time_of_an_initialisation(
         assert invoked.payload == [False, "before", "after"]
         assert "Restore Duration" not in invoked.log
         side.logged(name, f"INIT_START .*\nINIT_REPORT Init Duration: {NUMBER} ms")
+        assert ":1: restored, " not in server.log()
 
 
 def test_a_snapshot_that_cannot_be_restored_is_given_up(side: Side) -> None:
