@@ -83,7 +83,8 @@ def test_twenty_seconds_go_well(tmp_path: Path) -> None:
         soak = Soak(server, 20, "20")
         assert list(soak.run())
         report = soak.report()
-        assert soak.good, (soak.findings, soak.tally.unexpected)
+        bad = [str(each) for each in soak.findings if not each.good]
+        assert soak.good, (bad, soak.tally.unexpected)
         assert report["good"]
         assert len(report["samples"]) >= 3
         assert server.stop() == 0

@@ -95,7 +95,7 @@ def nothing_left(before: Sample, after: Sample) -> list[Finding]:
         ("processes", 0),
         ("groups", 0),
         ("mounts", 12),  # what boxes of a runtime need is mounted for the keeper, once
-        ("descriptors", 8),
+        ("descriptors", 12),  # connections to the records, two each, are made when first needed
         ("threads", 48),  # pools of threads fill when they are first needed
         ("environments", 0),
     ):
