@@ -12,6 +12,8 @@ from lamella.errors import InvalidParameterValue
 from lamella.functions import tags
 from lamella.functions.network import TAG
 from lamella.invoke.ways import Ways
+from lamella.runtimes.forking import OFF
+from lamella.runtimes.forking import TAG as PRELOAD
 from lamella.sandbox.network import Network
 from tests.unit.functions.works import Works, works
 from tests.unit.layers.shelf import ACCOUNT, REGION
@@ -54,6 +56,24 @@ def test_nothing_is_asked_where_nobody_has_a_network(at: Works) -> None:
         raise AssertionError("tags are not read")
 
     assert Ways("none", ALLOW, asked).of(at.row()) is None
+
+
+def test_tags_are_asked_for_once_until_they_may_have_changed(at: Works) -> None:
+    asked: list[str] = []
+    said = [{PRELOAD: OFF}, {}, {}]
+
+    def tags_of(account: str, region: str, name: str) -> dict[str, str]:
+        asked.append(name)
+        if len(asked) == 2:
+            ways.forget(at.row())  # while it is asked
+        return said[len(asked) - 1]
+
+    ways = Ways(tags=tags_of)
+    assert [ways.plainly(at.row()) for _ in range(3)] == [True, True, True]
+    assert len(asked) == 1
+    ways.forget(at.row())
+    assert [ways.plainly(at.row()) for _ in range(3)] == [False, False, False]
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize("value", ["", "host", "HOST-NAT"])
