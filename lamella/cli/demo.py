@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lamella.cli import output, own_server
+from lamella.cli import output, own_server, tidy
 
 if TYPE_CHECKING:
     from lamella.cli.story import Language
@@ -31,7 +31,7 @@ def demo() -> None:
 
     began = time.perf_counter()
     languages = _languages()
-    with tempfile.TemporaryFile() as log:
+    with tidy.end(), tempfile.TemporaryFile() as log:
         try:
             with own_server.running(log) as endpoint:
                 print(f"A server is ready at {endpoint}; the client is boto3.", flush=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from lamella.cli import endpoint as endpoints
-from lamella.cli import output, profile
+from lamella.cli import output, profile, tidy
 
 if TYPE_CHECKING:
     from lamella.toolchain.profile.layer import Layer, LayerPrice, Package
@@ -72,7 +72,8 @@ def command(
         with profile.laboratory(title, {"LAMELLA_PRELOAD": "off"}) as (place, say):
             measured = price(place, layer, needed, runtime=chosen, runs=runs, say=say)
     else:
-        measured = unpacked(layer, chosen, runs)
+        with tidy.end():
+            measured = unpacked(layer, chosen, runs)
     profile.written(html, lambda: chart.of_layer(measured))
     if as_json:
         output.as_json(_told(measured))

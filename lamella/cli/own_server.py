@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import select
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,45 +27,30 @@ class NotReady(Exception):
 
 
 @contextlib.contextmanager
-def _tidy_end() -> Iterator[None]:
-    """A command that is told to end does so by way of what it has to clean up."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-@contextlib.contextmanager
 def running(log: IO[bytes], settings: Mapping[str, str] | None = None) -> Iterator[str]:
     """``lamella serve --ephemeral`` as a child that logs into ``log``; yields its endpoint.
 
     ``settings`` are environment variables; those of a server that the user runs do not count.
+    For a signal to end it too, call it in `lamella.cli.tidy.end`.
     Raises NotReady.
     """
     ours = {each.variable for each in SETTINGS}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     command = [sys.executable, "-m", "lamella", "serve", "--port", "0", "--ephemeral"]
-    with _tidy_end():
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, env={**kept, **(settings or {})}
-        )
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log, env={**kept, **(settings or {})}
+    )
+    try:
+        assert process.stdout is not None
+        with process.stdout:
+            yield _endpoint(process.stdout)
+    finally:
+        process.terminate()
         try:
-            assert process.stdout is not None
-            with process.stdout:
-                yield _endpoint(process.stdout)
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _endpoint(said: IO[bytes]) -> str:
