@@ -23,7 +23,7 @@ def end() -> Iterator[None]:
 
     def hear(number: int, _: object) -> None:
         nonlocal told, listening
-        told, first = number, listening
+        told, first = told or number, listening
         listening = False
         if first:
             raise SystemExit(128 + number)
@@ -42,5 +42,6 @@ def end() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-    if told is not None:
-        raise SystemExit(128 + told)
+        # What was cut short may have failed in a way of its own: the signal is the reason.
+        if told is not None:
+            raise SystemExit(128 + told)
