@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lamella.cli.story import Language
 
 
+@tidy.end()
 def demo() -> None:
     """Start a server, live through a layer's life in Python and Node.js, and clean up.
 
@@ -31,7 +32,7 @@ def demo() -> None:
 
     began = time.perf_counter()
     languages = _languages()
-    with tidy.end(), tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log:
         try:
             with own_server.running(log) as endpoint:
                 print(f"A server is ready at {endpoint}; the client is boto3.", flush=True)

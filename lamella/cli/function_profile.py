@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from lamella.cli import endpoint as endpoints
-from lamella.cli import output, profile
+from lamella.cli import output, profile, tidy
 from lamella.config import SETTINGS
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _Region = Annotated[
 ]
 
 
+@tidy.end()
 def command(
     name: _Name,
     qualifier: _Qualifier = None,

@@ -38,6 +38,7 @@ _Beneath = Annotated[
 ]
 
 
+@tidy.end()
 def command(
     what: _What,
     runtime: _Runtime = None,
@@ -72,8 +73,7 @@ def command(
         with profile.laboratory(title, {"LAMELLA_PRELOAD": "off"}) as (place, say):
             measured = price(place, layer, needed, runtime=chosen, runs=runs, say=say)
     else:
-        with tidy.end():
-            measured = unpacked(layer, chosen, runs)
+        measured = unpacked(layer, chosen, runs)
     profile.written(html, lambda: chart.of_layer(measured))
     if as_json:
         output.as_json(_told(measured))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from lamella.cli import output, own_server, progress, tidy
+from lamella.cli import output, own_server, progress
 
 if TYPE_CHECKING:
     from lamella.toolchain.profile.laboratory import Laboratory
@@ -43,7 +43,7 @@ def laboratory(
     from lamella.toolchain.profile.laboratory import Laboratory, WentWrong
     from lamella.toolchain.profile.trace import NotMeasured
 
-    with tidy.end(), tempfile.TemporaryFile() as log, progress.shown(title) as say:
+    with tempfile.TemporaryFile() as log, progress.shown(title) as say:
         try:
             say("start a server")
             with bucket.serving() as large:

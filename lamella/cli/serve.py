@@ -5,6 +5,7 @@ The flags are made from `lamella.config`; what they mean is for `lamella.wiring`
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import inspect
 import os
@@ -44,7 +45,7 @@ def serve(**flags: str | bool | None) -> None:
 
     try:
         uvloop.run(build(settings).run(_ready))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return
     except HostError as error:
         output.fail(str(error))

@@ -133,8 +133,11 @@ class Server:
         """Serve until SIGINT or SIGTERM; ``ready`` is called with the endpoint.
 
         Raises HostError when this host or the data directory cannot be used, OSError when the
-        address cannot.
+        address cannot, CancelledError when a SIGTERM comes before it serves.
         """
+        starting = asyncio.current_task()
+        assert starting is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, starting.cancel)
         give_memory_back()
         with data_directory(self._settings) as root:
             async with contextlib.AsyncExitStack() as stack:
@@ -150,6 +153,8 @@ class Server:
         settings = self._settings
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="work"))
+        # Nobody writes into the folders any more when they are left, or removed.
+        stack.push_async_callback(loop.shutdown_default_executor)
         folders.prepare()
         set_up_logging(settings.log_format)
         name = instance(folders.root, ephemeral=settings.ephemeral)
