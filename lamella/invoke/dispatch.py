@@ -67,6 +67,7 @@ class Dispatcher:
         self._aliases: dict[Key, Alias] = {}
         self._changes: Counter[tuple[str, str, str]] = Counter()
         self._finding: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def invoke(
         self,
@@ -189,6 +190,8 @@ class Dispatcher:
         gone = [each for each in self._shelves if each[:3] == key[:3]]
         for each in gone:
             del self._shelves[each]
+            if self._closing:
+                continue
             task = asyncio.get_running_loop().create_task(self._find_again(each))
             self._finding.add(task)
             task.add_done_callback(self._finding.discard)
@@ -197,6 +200,14 @@ class Dispatcher:
         """Find what was in use and has changed before it is invoked again, if it is still there."""
         with contextlib.suppress(LamellaError, SQLAlchemyError, OSError):
             await self._shelf(*key)
+
+    async def close(self) -> None:
+        """Find nothing again any more; who invokes still gets an answer."""
+        self._closing = True
+        for task in self._finding:
+            task.cancel()
+        if self._finding:
+            await asyncio.wait(self._finding)
 
     def reroute(self, account: str, region: str, name: str) -> None:
         """Aliases of a function changed: the next invocation asks what they stand for."""

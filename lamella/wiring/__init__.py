@@ -289,6 +289,7 @@ class Server:
         readying = Readying(records, collecting, prepared(furnisher, snapshots), changed)
         resolver = Resolver(records, collecting, readying, furnisher)
         dispatcher = Dispatcher(resolver, resolver.alias, pool, readying.pending, resolver.may_loop)
+        stack.push_async_callback(dispatcher.close)
         stack.push_async_callback(asyncio.to_thread, readying.close)
         readying.resume()
         snapshots.resume(records.all_with_snapshots)

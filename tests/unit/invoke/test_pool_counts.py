@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamella.errors import ApiError, SandboxFailed
+from lamella.errors import ApiError, SandboxFailed, SnapStartFailed
 from lamella.invoke.admission import Admission
 from lamella.invoke.environment import Environment
+from lamella.invoke.kept import NOT_INITIALISED, NOT_STARTED
 from lamella.invoke.pool import LAST_SECONDS, Pool
 from lamella.invoke.pressure import Cause
 from lamella.invoke.shelf import Shelf
@@ -277,3 +279,35 @@ def test_provisioned_ones_are_taken_before_others() -> None:
         await world.end()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("error", "fault", "is_logged"),
+    [
+        (SnapStartFailed(), NOT_INITIALISED, False),
+        (SandboxFailed("no box"), NOT_STARTED, True),
+    ],
+    ids=["theirs", "ours"],
+)
+def test_why_a_provisioned_one_is_missing_says_whose_fault_it_is(
+    caplog: pytest.LogCaptureFixture, error: Exception, fault: str, is_logged: bool
+) -> None:
+    async def run() -> None:
+        world = World()
+        shelf = world.shelf("a")
+        world.pool.provision(shelf, 1)
+        await world.settle()
+        world.made[0].started.set_exception(error)
+        await world.settle()
+        assert world.made[0].state is EnvironmentState.ENDED
+        assert world.pool.standing(shelf).fault == fault
+        world.check()
+        await world.step("started", "a", 0)  # it is tried again
+        await world.settle()
+        standing = world.pool.standing(shelf)
+        assert (standing.available, standing.fault) == (1, None)
+        world.check()
+        await world.end()
+
+    asyncio.run(run())
+    assert ("could not start" in caplog.text) is is_logged
