@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from lamella.errors import LamellaError, SnapshotFailed
+from lamella.functions.turns import Turns
 from lamella.layers.collect import Collecting
 from lamella.model.function import Function, State, UpdateStatus
 from lamella.records.base import Records
@@ -26,6 +28,8 @@ Key = tuple[str, str, str, str]
 THREADS = 2
 INITS = 8
 """Versions that are initialised at once: that is code of others, which may take minutes."""
+INITS_OF_ONE = INITS // 2
+"""Those of them that may be one account's."""
 FAULT_CODE = "InternalError"
 UNNAMED_FAULT = "The code or the layers could not be prepared; the server's log says why."
 
@@ -85,7 +89,7 @@ class Readying:
         self._prepare = prepare
         self._changed = changed
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="readying")
-        self._inits = ThreadPoolExecutor(INITS, thread_name_prefix="initialising")
+        self._inits = Turns(INITS, INITS_OF_ONE, "initialising")
         self._guard = threading.Lock()
         self._pending: dict[Key, Future[None]] = {}
         self._closed = False
@@ -99,8 +103,11 @@ class Readying:
         with self._guard:
             if self._closed:
                 return
-            threads = self._inits if function.has_snapshot else self._threads
-            work = self._pending[key] = threads.submit(self._work, function)
+            if function.has_snapshot:
+                work = self._inits.submit(function.account, partial(self._work, function))
+            else:
+                work = self._threads.submit(self._work, function)
+            self._pending[key] = work
         work.add_done_callback(lambda done: self._forget(key, done))
 
     def resume(self) -> int:
@@ -167,7 +174,7 @@ class Readying:
         """Begin nothing more, and wait for what is under way."""
         self.abort()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        self._inits.shutdown(wait=True, cancel_futures=True)
+        self._inits.close()
 
 
 def is_waiting(row: Function, begun: Function) -> bool:
