@@ -121,6 +121,7 @@ class Snapshots:
         self._standing: dict[Key, Snapshot] = {}
         self._retired: set[Snapshot] = set()
         self._making: set[Key] = set()
+        self._beginning: set[Environment] = set()
         self._failures: dict[Key, Failure] = {}
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -234,7 +235,8 @@ class Snapshots:
         self._failures[key] = Failure(count, time.monotonic() + pause)
 
     async def _made(self, function: Function) -> Snapshot | None:
-        """A snapshot; None if there can be none of ``function``, which is initialised then, too."""
+        """A snapshot; None if there can be none of ``function``, which is initialised then, too, or
+        if it went meanwhile."""
         name = f"n{next(self._numbers)}"
         furnished = await asyncio.to_thread(self._furnisher.furnish, function, name)
         assert furnished.restore is not None
@@ -246,8 +248,13 @@ class Snapshots:
         place = reserve.take() if nesting is None else Place(nesting.group, nesting)
         alone = replace(self._ground, places=Given(place), starts=Unseen())
         environment = Environment(name, function, furnished, stream, alone)
+        self._beginning.add(environment)
         try:
             await environment.start()
+            if environment not in self._beginning:  # see `_end_gone`
+                log.info("%s is gone, and not initialised any more", function.arn)
+                await environment.stop()
+                return None
             if environment.state is not EnvironmentState.IDLE:
                 raise failed(*(environment.fault or ("", "")))
             if nesting is not None:
@@ -265,6 +272,7 @@ class Snapshots:
             await environment.stop()
             raise
         finally:
+            self._beginning.discard(environment)
             if nesting is not None:
                 nesting.close()
         return self._snapshot(Snapshot(function, environment, nesting.group, nesting.nest))
@@ -364,7 +372,7 @@ class Snapshots:
 
     def look_soon(self) -> None:
         """A version may have gone."""
-        if self._standing:
+        if self._standing or self._beginning:
             self._wanted.set()
 
     async def _tend(self) -> None:
@@ -379,10 +387,12 @@ class Snapshots:
                 log.exception("snapshots could not be looked after")
 
     async def look(self) -> None:
-        """Measure every snapshot; have those go that nobody can use, or that there is no memory for.
+        """Measure every snapshot; have those go that nobody can use, or that there is no memory for,
+        and end the initialisations of versions that are gone.
 
         Raises OSError, SQLAlchemyError.
         """
+        await self._end_gone()
         standing = self.waiting()
         retired = tuple(self._retired)
         eggs = {each: each.eggs.groups for each in (*standing, *retired)}
@@ -410,6 +420,12 @@ class Snapshots:
             self.evict(oldest)
             held -= oldest.held
         self.measured(self.held)
+
+    async def _end_gone(self) -> None:
+        for environment in tuple(self._beginning):
+            if not await asyncio.to_thread(self._exists, environment.function):
+                self._beginning.discard(environment)
+                environment.abort()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lamella.functions.ready import INITS_OF_ONE
 from tests.e2e.server import Server, serving, zipped
 from tests.e2e.snapstart import NUMBER, Side, forks, processes
 
@@ -280,6 +281,33 @@ def test_a_version_that_is_deleted_leaves_no_process(side: Side) -> None:
     while made & set(processes(side.server.pid)):
         assert time.monotonic() < until, side.server.log()
         time.sleep(0.05)
+
+
+def test_a_version_that_is_deleted_while_it_is_initialised_makes_way(side: Side) -> None:
+    before = set(processes(side.server.pid))
+    on = {"ApplyOn": "PublishedVersions"}
+    slow = "import time; time.sleep(600)"
+    names = [
+        side.cloud.function(slow, runtime=side.runtime, SnapStart=on, Timeout=900, Publish=True)
+        for _ in range(INITS_OF_ONE)
+    ]
+    for name in names:
+        side.logged(name, "INIT_START")
+    last = side.cloud.function(SIMPLE, runtime=side.runtime, SnapStart=on, Publish=True)
+    found = side.client.get_function_configuration(FunctionName=last, Qualifier="1")
+    assert found["State"] == "Pending", "it is not its account's turn"
+    side.client.delete_function(FunctionName=names[0], Qualifier="1")
+    assert side.settled(last)["State"] == "Active"
+    assert side.result(last) is True
+    for name in names[1:]:
+        side.client.delete_function(FunctionName=name)
+    side.client.delete_function(FunctionName=last)
+    until = time.monotonic() + SECONDS
+    ended = "is gone, and not initialised any more"
+    while set(processes(side.server.pid)) - before or side.server.log().count(ended) < len(names):
+        assert time.monotonic() < until, side.server.log()
+        time.sleep(0.05)
+    assert "could not be made ready" not in side.server.log()
 
 
 def test_snapshots_are_shown_and_counted(side: Side) -> None:
