@@ -175,6 +175,8 @@ class Environment(Watched):
         failed = session.init_error is not None or session.is_broken or not ready
         error_type = session.error_type(ready) if failed else None
         self.fault = session.described(ready) if failed else None
+        has_ended = session.exit_code is not None and not self._aborted
+        restoring.tell(place, phase, has_ended=has_ended, failed=session.is_unrestored)
         self._journal.init_done(
             session.extensions.described(), phase, took, error_type, in_time=ready
         )

@@ -80,6 +80,14 @@ def was_lost(phase: str, box: Box) -> bool:
     return phase == RESTORE and box.base is NOTHING
 
 
+def tell(place: Place | None, phase: str, *, has_ended: bool, failed: bool) -> None:
+    """Tell whoever made a fork that it has ended before its hooks were done. One that ``failed``, and
+    has said so, is the function's own business."""
+    is_spoilt = phase == RESTORE and has_ended and not failed
+    if is_spoilt and place is not None and place.spoilt is not None:
+        place.spoilt()
+
+
 def fault(phase: str, *, failed: bool, in_time: bool) -> ApiError | None:
     """What the caller of an invocation is told of a start that did not go well, where it is not left
     to the invocation. ``failed`` says that the runtime has reported an error of its hooks."""

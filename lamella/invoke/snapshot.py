@@ -56,6 +56,7 @@ MOST_RESUMED = 0.75
 """The part of the memory that is filled before anybody asks."""
 FORGOTTEN = 86_400.0
 """How long after that it counts as the first time again."""
+ENDED = "a fork of it ended before it was restored"
 STOPPING = "The server is stopping."
 
 log = logging.getLogger(__name__)
@@ -149,7 +150,8 @@ class Snapshots:
                 snapshot.used_at = time.monotonic()
                 egg = await snapshot.eggs.take()
                 if egg is not None:
-                    return Place(egg.group, egg, room=egg.room, restores=True)
+                    spoilt = partial(self._give_up, snapshot, ENDED)
+                    return Place(egg.group, egg, room=egg.room, restores=True, spoilt=spoilt)
         return await self._ground.places.place(function, furnished)
 
     # Making them

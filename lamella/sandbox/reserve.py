@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamella.errors import SandboxFailed
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 class Place:
     """A group for one environment, and what its first box can be made of, if anything: a box ahead,
     which has a ``room`` or wants one for user ``uid``, and prints into ``pipe``, if it has one; or a
-    spare. What ``restores`` has been initialised already."""
+    spare. What ``restores`` has been initialised already; ``spoilt`` is told if it ends before it has
+    become what it was."""
 
     group: Group
     spare: str | Ahead | None
@@ -39,6 +41,7 @@ class Place:
     pipe: Pipe | None = None
     room: Room | None = None
     restores: bool = False
+    spoilt: Callable[[], None] | None = None
 
 
 class Reserve:

@@ -259,6 +259,42 @@ shutil.copytree = None
     assert f":{name}:1 is no more: a fork of it could not" in side.server.log()
 
 
+def test_a_snapshot_whose_forks_end_in_their_hooks_is_given_up(side: Side) -> None:
+    code = f"""
+import os, snapshot_restore_py
+{SIMPLE}
+@snapshot_restore_py.register_after_restore
+def end():
+    if is_fork():
+        os._exit(3)
+"""
+    name = side.published(code)
+    invoked = side.invoke(name)
+    assert (invoked.error, invoked.payload) == (None, False), (
+        "begun anew, and not from the snapshot"
+    )
+    ended = side.server.log().count(f":{name}:1 is no more: a fork of it ended before it was")
+    assert ended == 1
+
+
+def test_a_hook_that_says_that_it_has_failed_costs_no_snapshot(side: Side) -> None:
+    code = f"""
+import snapshot_restore_py
+{SIMPLE}
+@snapshot_restore_py.register_after_restore
+def fail():
+    raise ValueError("on purpose")
+"""
+    before = set(processes(side.server.pid))
+    name = side.published(code)
+    made = set(processes(side.server.pid)) - before
+    for _ in range(2):
+        with pytest.raises(side.client.exceptions.SnapStartException):
+            side.invoke(name)
+    assert made & set(processes(side.server.pid))
+    assert f":{name}:1 is no more" not in side.server.log()
+
+
 def test_an_environment_outlives_its_snapshot(side: Side) -> None:
     before = processes(side.server.pid)
     name = side.published(f"import os\n{IS_FORK}\ndef handler(event, context): return os.getpid()")
