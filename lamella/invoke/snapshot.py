@@ -31,6 +31,7 @@ from lamella.invoke.furnish import Furnished, Furnisher, limits
 from lamella.invoke.ground import Ground
 from lamella.invoke.nesting import Given, Nesting, Unseen
 from lamella.invoke.restoring import failed, obstacle, remark
+from lamella.invoke.rounds import rounds
 from lamella.invoke.tending import measured
 from lamella.logs.append import LogStream
 from lamella.model.function import Function
@@ -40,7 +41,6 @@ from lamella.sandbox.cgroup import Group
 from lamella.sandbox.fork import Nest, retire
 from lamella.sandbox.reserve import Place
 
-LOOK_SECONDS = 10.0
 HOLD_OFF_SECONDS = 60.0
 """When a snapshot is tried again that could not be made, doubled each time."""
 BROKEN_SECONDS = 1.0
@@ -136,7 +136,8 @@ class Snapshots:
         """Told of the bytes that all of them hold."""
 
     def start(self) -> None:
-        self._makers.add(asyncio.get_running_loop().create_task(self._tend()))
+        looking = rounds(self.look, self._wanted, "snapshots")
+        self._makers.add(asyncio.get_running_loop().create_task(looking))
 
     # Environments that start
 
@@ -376,17 +377,6 @@ class Snapshots:
         """A version may have gone."""
         if self._standing or self._beginning:
             self._wanted.set()
-
-    async def _tend(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                await self.look()
-            except (OSError, SQLAlchemyError):
-                log.exception("snapshots could not be looked after")
 
     async def look(self) -> None:
         """Measure every snapshot; have those go that nobody can use, or that there is no memory for,
