@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from benchmarks import emulator as rie
-from benchmarks.bench import Bench
-from benchmarks.client import Connection, drained, invocation
+from benchmarks.bench import Bench, of_all, of_each
+from benchmarks.client import Connection, Rush, drained, invocation
 from benchmarks.lamella import Lamella
 from benchmarks.materials import Layer
 from benchmarks.memory import private_mb
@@ -17,46 +17,58 @@ TOGETHER = 20
 SLOW_BURSTS = 3
 BOXES = 64
 BOXES_WIDTH = 16
+REST_SECONDS = 1.0
+"""From a burst's last answer to the next burst, where each is to stand alone."""
 IDLE_SECONDS = 1.0
 """After this long everything is frozen, and what was made ahead is made again."""
 
 
 def burst(bench: Bench) -> Iterator[Row]:
-    """Functions without an environment, each called once, all in the same moment."""
+    """Functions without an environment, each called once, all in the same moment.
+
+    The bar is about one burst: it comes `REST_SECONDS` after the last, when forks lie ready again.
+    Burst upon burst the next one comes as soon as the functions are changed, while forks are laid
+    in the place of those that the last one took. The first burst of all is among those of the first
+    row, though none lay ready for it.
+    """
     if bench.servers is None:
         return
     usual, plain = bench.servers.usual, bench.servers.plain
     names = _functions(bench, usual, "burst", TOGETHER, bench.materials.pandas)
     slow = _functions(bench, plain, "burst", TOGETHER, bench.materials.pandas)
+    rounds = bench.rounds
+    few = min(SLOW_BURSTS, rounds.bursts)
     sides = {
-        PLAIN: _bursts(bench, plain, slow, min(SLOW_BURSTS, bench.rounds.bursts)),
-        LAMELLA: _bursts(bench, usual, names, bench.rounds.bursts),
+        PLAIN: of_all(_bursts(bench, plain, slow, few, rest=REST_SECONDS)),
+        LAMELLA: of_all(_bursts(bench, usual, names, rounds.bursts, rest=REST_SECONDS)),
     }
-    what = f"{TOGETHER} cold starts at once with pandas, all answered, p50"
-    yield Row(
-        f"{TOGETHER} cold starts at once, pandas, until all are answered",
-        sides,
-        (Bar(what, sides[LAMELLA].median, 150.0, unit="ms"),),
-    )
+    what = f"{TOGETHER} cold starts at once, pandas, until all are answered"
+    after = f"{REST_SECONDS:g} s after the last burst"
+    bar = Bar(f"{what}, {after}, p50", sides[LAMELLA].median, 150.0, unit="ms")
+    yield Row(f"{what}, {after}", sides, (bar,))
+    close = of_all(_bursts(bench, usual, names, rounds.bursts_close))
+    yield Row(f"{what}, burst upon burst", {LAMELLA: close})
 
 
 def boxes(bench: Bench) -> Iterator[Row]:
-    """Cold starts a second where many come together: the whole path, a box for each."""
+    """Cold starts a second where many come together: the whole path, a box for each.
+
+    The bar is about many in a row. Forks lie ready for some of them at most; the second row says
+    how it is for as long as they do, with `REST_SECONDS` before each burst.
+    """
     if bench.servers is None:
         return
     server = bench.servers.usual
     names = _functions(bench, server, "boxes", BOXES, None)
-    times: list[float] = []
-    rates: list[float] = []
-    for _ in range(bench.rounds.boxes):
-        server.renew(names, next(bench.number))
-        rush = drained(server.port, [invocation(name) for name in names], width=BOXES_WIDTH)
-        times += rush.times
-        rates.append(rush.rate)
-    server.renew(names, next(bench.number))
-    side = Side(times, rate=sorted(rates)[len(rates) // 2])
-    bar = Bar("boxes a second", side.rate, 300.0, least=True, unit="/s")
-    yield Row(f"cold start, no layer, {BOXES_WIDTH} callers at once", {LAMELLA: side}, (bar,))
+    rounds = bench.rounds.boxes
+    side = of_each(_bursts(bench, server, names, rounds, width=BOXES_WIDTH))
+    what = f"boxes a second, {BOXES} in a row"
+    bar = Bar(what, side.rate, 300.0, least=True, unit="/s")
+    what = f"cold start, no layer, {BOXES} in a row by {BOXES_WIDTH} callers"
+    yield Row(what, {LAMELLA: side}, (bar,))
+    few = of_each(_bursts(bench, server, names[:TOGETHER], rounds, rest=REST_SECONDS))
+    what = f"cold start, no layer, {TOGETHER} at once, {REST_SECONDS:g} s after the last burst"
+    yield Row(what, {LAMELLA: few})
 
 
 def memory(bench: Bench) -> Iterator[Row]:
@@ -94,14 +106,28 @@ def _functions(
     return names
 
 
-def _bursts(bench: Bench, server: Lamella, names: Sequence[str], rounds: int) -> Side:
-    times = []
+def _bursts(
+    bench: Bench,
+    server: Lamella,
+    names: Sequence[str],
+    rounds: int,
+    *,
+    width: int | None = None,
+    rest: float = 0.0,
+) -> list[Rush]:
+    """Cold starts of all ``names`` by ``width`` callers (each by one of its own), ``rounds`` times.
+
+    From one burst to the next are at least ``rest`` seconds, in which the functions are changed.
+    """
+    rushes = []
     for _ in range(rounds):
+        until = time.monotonic() + rest
         server.renew(names, next(bench.number))
-        rush = drained(server.port, [invocation(name) for name in names], width=len(names))
-        times.append(rush.seconds * 1000)
+        time.sleep(max(0.0, until - time.monotonic()))
+        requests = [invocation(name) for name in names]
+        rushes.append(drained(server.port, requests, width=width or len(names)))
     server.renew(names, next(bench.number))  # nothing of them is left to the parts that follow
-    return Side(times)
+    return rushes
 
 
 def _one_more_mb(bench: Bench, server: Lamella, names: Sequence[str]) -> float:
@@ -121,10 +147,15 @@ def _one_more_mb(bench: Bench, server: Lamella, names: Sequence[str]) -> float:
 
 
 def _emulator_mb(bench: Bench) -> float:
-    """The same of an emulator that was called once."""
+    """The same of the second of two emulators that were called once.
+
+    What both map from files they share, as Lamella's environments do.
+    """
     program = rie.python(
         bench.materials, bench.code("memory", "import pandas\n"), layers=[bench.materials.pandas]
     )
-    with rie.emulator(program) as (port, pid), Connection(port) as connection:
-        connection.timed(invocation("function"))
+    with rie.emulator(program) as (first, _), rie.emulator(program) as (second, pid):
+        for port in (first, second):
+            with Connection(port) as connection:
+                connection.timed(invocation("function"))
         return private_mb(pid)

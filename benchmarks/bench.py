@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import statistics
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from benchmarks.client import Rush
 from benchmarks.lamella import OFF, PRELOAD, RUNTIME, Lamella, lamella
 from benchmarks.materials import Layer, Materials
 from benchmarks.rows import Side
@@ -42,7 +44,8 @@ class Rounds:
     cold_plain: int = 15
     cold_other: int = 10
     starts: int = 12
-    bursts: int = 50
+    bursts: int = 40
+    bursts_close: int = 24
     boxes: int = 10
     memory: int = 3
     publish: int = 5
@@ -59,6 +62,7 @@ QUICK = Rounds(
     cold_other=2,
     starts=2,
     bursts=5,
+    bursts_close=5,
     boxes=2,
     memory=1,
     publish=3,
@@ -127,8 +131,9 @@ class Bench:
     ) -> None:
         """Let ``server`` see cold starts of ``name``, and make what it makes ahead for its like.
 
-        The first function of a layer set is called until it gets faster than at first, for
-        `LEARN_SECONDS` if it does not, and in any case until it is steady.
+        The first function of a layer set is called until its last `STEADY` starts are faster than
+        the early ones by `GAIN`. Where they do not get so fast, until they are steady after
+        `LEARN_SECONDS`; and never longer than `MOST_LEARN_SECONDS`.
         """
         times = [server.cold(name, next(self.number)) for _ in range(WARM_UPS)]
         like = (server.port, runtime, *(layer.name for layer in layers))
@@ -174,6 +179,17 @@ def in_turns(series: Sequence[Series], rounds: int) -> dict[str, Side]:
         for each in series if number % 2 == 0 else reversed(series):
             each.turn(number, rounds)
     return {each.name: each.side() for each in series}
+
+
+def of_each(rushes: Sequence[Rush]) -> Side:
+    """The time of each request, and the median of the rates."""
+    times = [took for rush in rushes for took in rush.times]
+    return Side(times, rate=statistics.median(rush.rate for rush in rushes))
+
+
+def of_all(rushes: Sequence[Rush]) -> Side:
+    """The times until all requests of a rush were answered."""
+    return Side([rush.seconds * 1000 for rush in rushes])
 
 
 @contextlib.contextmanager

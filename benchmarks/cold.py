@@ -65,10 +65,20 @@ def cases(bench: Bench) -> Iterator[Case]:
 
 
 def layers(bench: Bench) -> Iterator[Row]:
-    """The same function, which imports nothing of them, with five layers and with none."""
+    """The same function, which imports nothing of them, with five layers and with none.
+
+    A fork begins in what its zygote mounted, so the five are mounted only where nothing is preloaded.
+    """
     if bench.servers is None:
         return
-    server = bench.servers.usual
+    what = "cold start, five layers attached and nothing of them imported"
+    sides = _five_and_none(bench, bench.servers.usual)
+    bar = more("five layers against none, more at p50", sides[LAMELLA], sides[WITHOUT], 1.0)
+    yield Row(what, sides, (bar,))
+    yield Row(f"{what}, nothing preloaded", _five_and_none(bench, bench.servers.plain))
+
+
+def _five_and_none(bench: Bench, server: Lamella) -> dict[str, Side]:
     code = bench.code("trivial")
     bench.function(server, "trivial", code)
     bench.function(server, "trivial-five", code, bench.materials.five)
@@ -79,10 +89,7 @@ def layers(bench: Bench) -> Iterator[Row]:
         Series(WITHOUT, _cold(bench, server, "trivial"), rounds),
         Series(LAMELLA, _cold(bench, server, "trivial-five"), rounds),
     ]
-    sides = in_turns(series, rounds)
-    what = "five layers against none, more at p50"
-    bar = more(what, sides[LAMELLA], sides[WITHOUT], 1.0)
-    yield Row("cold start, five layers attached and nothing of them imported", sides, (bar,))
+    return in_turns(series, rounds)
 
 
 def _measure(bench: Bench, case: Case) -> dict[str, Side]:

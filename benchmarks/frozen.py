@@ -35,7 +35,11 @@ while true; do call GET event/next "Lambda-Extension-Identifier: $me"$'\r\n' '';
 
 
 def frozen(bench: Bench) -> Iterator[Row]:
-    """Warm invocations where freezing is off and on, close together and after a pause."""
+    """Warm invocations where freezing is off and on, close together and after a pause.
+
+    Those that are close together come before anything is frozen: they say what watching costs.
+    Those after a pause find their environment frozen.
+    """
     if bench.servers is None:
         return
     code = bench.code("frozen")
@@ -55,8 +59,9 @@ def frozen(bench: Bench) -> Iterator[Row]:
         bench.turns(bench.rounds.warm, *turns)
         bench.turns(bench.rounds.apart, *pauses)
     without, ours = (Side(times) for times in close)
-    bar = ratio("warm with freezing, of the p50 without", ours, without, 1.1)
-    yield Row("warm, freezing off and on", {NEVER: without, LAMELLA: ours}, (bar,))
+    bar = ratio("warm with freezing, without a pause, of the p50 without it", ours, without, 1.1)
+    what = "warm, freezing off and on, without a pause"
+    yield Row(what, {NEVER: without, LAMELLA: ours}, (bar,))
     without, ours = (Side(times) for times in apart)
     yield Row(f"an invocation {PAUSE:g} s after the last", {NEVER: without, LAMELLA: ours})
 

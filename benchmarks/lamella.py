@@ -31,7 +31,9 @@ ROLE = "arn:aws:iam::000000000000:role/r"
 PRELOAD = "LAMELLA_PRELOAD"
 OFF = "off"
 SETTLE_SECONDS = 0.05
-"""From a change to the call that is timed: the ending of the environments before is not measured."""
+"""From a change to the call that is timed: the ending of the environments before is not measured.
+
+What is made ahead may be made again meanwhile, as far as the time lasts."""
 UPDATE_SECONDS = 60.0
 
 

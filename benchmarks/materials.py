@@ -44,7 +44,7 @@ class Layer:
 class Materials:
     """Everything a run needs. ``python`` is the interpreter all sides run functions on.
 
-    ``published`` holds pandas and numpy with bytecode, as pip installs them. ``five`` is what is in
+    ``published`` holds pandas and numpy with bytecode beside it. ``five`` is what is in
     ``pandas`` and ``boto3``, cut into five layers. ``node_client`` is AWS's client for Node.js, or
     says why there is none.
     """

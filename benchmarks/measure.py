@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks import emulator as rie
-from benchmarks.bench import NO_SERVER, Bench
+from benchmarks.bench import NO_SERVER, Bench, of_each
 from benchmarks.client import Connection, callers, invocation
 from benchmarks.materials import variant
 from benchmarks.rows import EMULATOR, LAMELLA, Bar, Row, Side, ratio
@@ -87,15 +87,12 @@ def _send(port: int, data: bytes, size: int, into: list[float]) -> None:
 def _rush(bench: Bench) -> Side:
     if bench.servers is None:
         return NO_SERVER
-    times: list[float] = []
-    rates = []
     port, each = bench.servers.usual.port, bench.rounds.rush_block
-    for turn in range(bench.rounds.rush + 1):
-        rush = callers(port, invocation("warm"), count=CALLERS, each=each)
-        if turn:  # the first one brought the environments up
-            times += rush.times
-            rates.append(rush.rate)
-    return Side(times, rate=sorted(rates)[len(rates) // 2])
+    rushes = [
+        callers(port, invocation("warm"), count=CALLERS, each=each)
+        for _ in range(bench.rounds.rush + 1)
+    ]
+    return of_each(rushes[1:])  # the first one brought the environments up
 
 
 def publish(bench: Bench) -> Iterator[Row]:

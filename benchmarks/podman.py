@@ -4,6 +4,9 @@ Used where they are installed. On Debian and its like they need not be: root has
 are unpacked into the cache and change nothing on the machine. The container's root is the host's
 `/usr`, read-only, so that no image is needed; it has no network of its own, no control group
 and no seccomp filter, which makes it faster than it would be.
+
+A cold start counts from podman's command: the emulator's own start is in it, and a shell's that makes
+the mount namespace.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import drawing, pictures, report
+from benchmarks.bench import of_all, of_each
+from benchmarks.client import Rush
 from benchmarks.rows import ABSENT, COLD, EMULATOR, LAMELLA, Bar, Row, Side, more, ratio
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -48,6 +50,24 @@ def test_the_99th_percentile_is_the_nearest_rank() -> None:
     assert Side([float(each) for each in range(1, 201)]).p99 == 198
     assert Side([3.0, 1.0, 2.0]).p99 == 3.0
     assert Side([3.0, 1.0, 2.0]).median == 2.0
+
+
+def test_of_several_rushes_the_rate_is_the_median_one() -> None:
+    rushes = [Rush([30.0, 10.0], 0.02), Rush([5.0, 10.0], 0.01), Rush([50.0, 90.0], 0.1)]
+    each = of_each([*rushes, Rush([20.0, 40.0], 0.04)])
+    assert each.times == [30.0, 10.0, 5.0, 10.0, 50.0, 90.0, 20.0, 40.0]
+    assert each.rate == pytest.approx(75)  # of 20, 50, 100 and 200 a second
+    whole = of_all(rushes)
+    assert whole.times == pytest.approx([20.0, 10.0, 100.0])
+    assert whole.rate is None
+
+
+def test_a_row_that_misses_its_bar_is_printed_as_missed() -> None:
+    side = Side([180.0, 151.0, 140.0])
+    row = Row("20 at once", {LAMELLA: side}, (Bar("p50", side.median, 150.0, unit="ms"),))
+    assert report.line(row.as_json()) == (
+        "20 at once:  Lamella: 151 / 180 ms;  p50 ≤ 150 ms: **not met**"
+    )
 
 
 @pytest.mark.parametrize(
