@@ -17,7 +17,7 @@ from lamella.api.metrics import cumulative
 from lamella.invoke.snapshot import Snapshots
 from lamella.invoke.starts import BUCKETS
 from lamella.invoke.worth import Going
-from lamella.invoke.zygote import Zygotes
+from lamella.invoke.zygotes import Zygotes
 from lamella.runtimes.forking import Plain
 
 

@@ -102,7 +102,7 @@ class Eggs:
             return self._ready.popleft()
         self._missed_at = self._taken_at
         self.wanted = min(MOST, self.wanted + 1)
-        return await self._lay()
+        return await self._lay(self._limits)
 
     def calm(self) -> None:
         """Want fewer, the longer no start has found none; what lies ready beyond that ends."""
@@ -137,8 +137,12 @@ class Eggs:
         else:
             self._wake_later()
 
+    async def sprout(self, limits: Limits) -> Egg | None:
+        """One that is to be a nest in its turn; None if none can be had."""
+        return None if self._is_closed else await self._lay(limits, nests=True)
+
     async def _stock(self) -> None:
-        egg = await self._lay()
+        egg = await self._lay(self._limits)
         if egg is None:
             return
         if self._is_closed:
@@ -146,15 +150,15 @@ class Eggs:
         else:
             self._ready.append(egg)
 
-    async def _lay(self) -> Egg | None:
+    async def _lay(self, limits: Limits, *, nests: bool = False) -> Egg | None:
         self._laying += 1
         group: Group | None = None
         try:
             group = self._reserve.make()
-            group.limit(self._limits)
+            group.limit(limits)
             name = f"{self._nest.box.name}.{next(self._numbers)}"
             egg = self._kind(self._spawner, self._nest, name, group, self._hatched)
-            await egg.lay(self._limits.tmp, (RUNTIME_API_PORT,))
+            await egg.lay(limits.tmp, () if nests else (RUNTIME_API_PORT,), nests=nests)
         except (SandboxFailed, OSError) as error:
             if group is not None:
                 await self._reserve.leave(group)

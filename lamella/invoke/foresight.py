@@ -16,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from lamella.errors import LamellaError
 from lamella.functions.ready import kept
 from lamella.invoke.furnish import Furnisher
-from lamella.invoke.zygote import Key, Zygote, Zygotes
+from lamella.invoke.zygote import Key, Zygote
+from lamella.invoke.zygotes import Zygotes
 from lamella.layers.collect import Collecting
 from lamella.model.alias import Alias
 from lamella.model.function import Function, State, UpdateStatus

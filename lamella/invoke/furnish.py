@@ -20,6 +20,7 @@ from typing import Protocol
 from lamella.invoke import report
 from lamella.invoke.ahead import OPT, ahead
 from lamella.invoke.callback import LIFE_SECONDS, Callback
+from lamella.invoke.hiding import layer_names, top_names
 from lamella.invoke.ways import Ways
 from lamella.layers.bytecode import BytecodeTrees
 from lamella.layers.mount import Stacks
@@ -29,7 +30,7 @@ from lamella.model.limits import MEMORY_MB_PER_VCPU, OPEN_FILES, PROCESSES
 from lamella.runtime_api.restore import CREDENTIALS, Restore
 from lamella.runtimes import crew, provided, start
 from lamella.runtimes.catalog import Catalog
-from lamella.runtimes.forking import Plain, plain, top_names
+from lamella.runtimes.forking import Plain, plain
 from lamella.runtimes.interpreter import Family, Interpreter
 from lamella.runtimes.python.tree import runtime_tree, tree_key
 from lamella.sandbox.plan import BoxPlan, Limits
@@ -210,6 +211,13 @@ class Furnisher:
             binds={target: source for source, target in launch.binds},
             symlinks={path: target for target, path in launch.symlinks},
             hides=launch.hides,
+        )
+
+    def names_of_layers(self, function: Function) -> tuple[frozenset[str] | None, ...]:
+        """What each layer of a Python function that was prepared brings, `layer_names`. Blocks."""
+        minor = self._catalog.find(function.runtime or "").minor
+        return tuple(
+            layer_names(self._trees.ensure(layer.digest), minor) for layer in function.layers
         )
 
     def _bootstrap(self, function: Function, interpreter: Interpreter) -> tuple[str, str | None]:

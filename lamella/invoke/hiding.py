@@ -1,22 +1,26 @@
-"""What a function's own folder hides: it comes first on the search path.
+"""What hides modules that a process has imported: it comes before them on the search path.
 
-A process that has imported a layer's modules stands for a function only if the function has none
-of the same names, nor of those that the modules looked for in vain.
+Such a process stands for a function only if neither the function's own folder nor a layer that
+the process has not seen has a module of the same name, or of one that was looked for in vain.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+PYTHON: Final = "python"
+"""The folder of a layer that Python's search path leads to."""
 _SOURCES: Final = (".py", ".pyc", ".so")
 
 
+@lru_cache(maxsize=4_096)
 def top_names(code: Path) -> frozenset[str]:
     """What can be imported from the folder ``code``, by the first part of its name; and, as
-    ``*.dist-info`` or ``*.egg-info``, that it tells of installed packages. Raises OSError."""
+    ``*.dist-info`` or ``*.egg-info``, that it tells of installed packages. The folder never
+    changes. Raises OSError."""
     found: set[str] = set()
     with os.scandir(code) as entries:
         for entry in entries:
@@ -25,12 +29,31 @@ def top_names(code: Path) -> frozenset[str]:
                 found.add(f"*.{suffix}")
             elif dot + suffix in _SOURCES:
                 found.add(stem.partition(".")[0])
-            elif entry.is_dir() or entry.is_symlink():
+            elif entry.is_dir(follow_symlinks=False) or entry.is_symlink():
                 found.add(entry.name)
     return frozenset(found)
 
 
-def hidden(names: frozenset[str], looked_for: Collection[str]) -> str | None:
-    """One of the ``names`` of a function that a zygote's modules ``looked_for``; None if there is
-    none."""
-    return min(names.intersection(looked_for), default=None)
+@lru_cache(maxsize=4_096)
+def layer_names(layer: Path, minor: int) -> frozenset[str] | None:
+    """The same of the unpacked ``layer``, for Python 3.``minor``.
+
+    None if it has more than modules: what else a process finds, a library's file say, it has
+    found, or knows to be missing, before the layer was there. Raises OSError.
+    """
+    if {each.name for each in layer.iterdir()} != {PYTHON} or not _is_folder(layer / PYTHON):
+        return None
+    folder = layer / PYTHON
+    found = top_names(folder)
+    for part in ("lib", f"python3.{minor}", "site-packages"):
+        folder = folder / part
+        if not folder.is_symlink() and not folder.exists():
+            return found
+        if not _is_folder(folder):
+            return None
+    return found | top_names(folder)
+
+
+def _is_folder(path: Path) -> bool:
+    """A link may lead anywhere on the host."""
+    return path.is_dir() and not path.is_symlink()

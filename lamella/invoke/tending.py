@@ -18,7 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lamella.invoke.furnish import Furnisher
 from lamella.invoke.worth import Going, Stand, leaving
-from lamella.invoke.zygote import Key, Zygote, Zygotes
+from lamella.invoke.zygote import Key, Zygote
+from lamella.invoke.zygotes import Zygotes
 from lamella.sandbox import usage
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.fork import Nest

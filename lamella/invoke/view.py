@@ -15,7 +15,8 @@ from typing import Any
 from lamella.invoke.pool import Pool
 from lamella.invoke.ready import ReadyBoxes
 from lamella.invoke.snapshot import Snapshot, Snapshots
-from lamella.invoke.zygote import Failure, Key, Zygote, Zygotes
+from lamella.invoke.zygote import Key, Zygote
+from lamella.invoke.zygotes import Failure, Zygotes
 
 View = dict[str, Any]
 
@@ -98,6 +99,7 @@ def _zygote(each: Zygote) -> View:
         "region": each.key.region,
         "interpreter": each.key.interpreter,
         "layers": [layer.arn for layer in each.function.layers],
+        "forkOf": None if each.stem is None else short(each.stem.key),
         "memory": each.held,
         "shared": each.base.held,
         "imported": list(each.verdict.imported),

@@ -6,8 +6,6 @@ A rule over a function and its interpreter; what only an environment knows comes
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import lru_cache
-from pathlib import Path
 
 from lamella.model.function import Function
 from lamella.runtimes.interpreter import Family, Interpreter
@@ -63,10 +61,3 @@ def plain(function: Function, interpreter: Interpreter) -> Plain | None:
     if any(name.startswith(NATIVE) for name in given):
         return Plain.VARIABLES
     return None
-
-
-@lru_cache(maxsize=4_096)
-def top_names(folder: Path) -> frozenset[str]:
-    """What could be imported from a function's own folder, by the first part of the name; the
-    folder never changes."""
-    return frozenset(path.name.partition(".")[0] for path in folder.iterdir())

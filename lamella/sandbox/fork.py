@@ -59,10 +59,10 @@ class Egg:
         self._spawner = spawner
         self._of = of
 
-    async def lay(self, tmp: int, listen: Sequence[int] = ()) -> None:
+    async def lay(self, tmp: int, listen: Sequence[int] = (), *, nests: bool = False) -> None:
         """Have it made, with a room of ``tmp`` bytes and sockets that listen on ports that its plan
-        will have. Raises SandboxFailed."""
-        asked = {"nest": self._of.box.name, "egg": self.name}
+        will have; ``nests`` says that it is to be a nest. Raises SandboxFailed."""
+        asked = {"nest": self._of.box.name, "egg": self.name, "nests": nests}
         groups = [str(path) for path in self.group.processes]
         room = await self._spawner.room(self.name, tmp, self._of.room.uid)
         try:
@@ -100,6 +100,12 @@ class Egg:
             return box
         finally:
             self.left()
+
+    async def sprout(self, plan: BoxPlan, outputs: Sequence[int]) -> Nest:
+        """Make it, which was laid for that, a nest of its own, as `nest` does: its process goes on
+        from what it is a fork of. Raises SandboxFailed, BoxLost if it has ended."""
+        assert self.room is not None
+        return Nest(await self.become(plan, self.room, outputs), self.room, plan)
 
     async def discard(self) -> None:
         """End it, but for its room: it is not needed. Raises SandboxFailed."""

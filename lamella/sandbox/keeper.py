@@ -174,7 +174,7 @@ class Keeper:
         """The system-call filters that boxes get from now on: those of nests, and all others."""
         programs = {False: request["program"], True: request["nesting"]}
         self._filters = {nesting: bytes.fromhex(each) for nesting, each in programs.items()}
-        self._nests.program = self._filters[False]
+        self._nests.filters = self._filters
         return {}, []
 
     def _expose(self, request: Any, _: list[int]) -> Answer:

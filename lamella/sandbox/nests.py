@@ -89,8 +89,8 @@ class Nests:
         ended: Callable[[str, int], None],
         listen: Callable[[int, int], int],
     ) -> None:
-        self.program = b""
-        """The filter that eggs get."""
+        self.filters: dict[bool, bytes] = {}
+        """What eggs get: those that are to be nests, and the others."""
         self._listen_inside = listen
         self._poll = poll
         self._reply = reply
@@ -180,7 +180,7 @@ class Nests:
                 egg.born = True
                 egg.joining = _join(egg.request["cgroups"], _holder(egg.words, _BORN))
                 if not egg.joining:
-                    egg.orders.send(self.program)
+                    self._go_on(egg)
             elif word == b"here" and egg.born and not egg.joining:
                 self._is_there(egg, _holder(egg.words, _HERE))
             else:
@@ -196,11 +196,15 @@ class Nests:
                 try:
                     if status != 0:
                         raise OSError("it could not join its control groups")
-                    egg.orders.send(self.program)
+                    self._go_on(egg)
                 except OSError as error:
                     self._lose(egg, str(error))
                 return True
         return False
+
+    def _go_on(self, egg: Egg) -> None:
+        nests = egg.request["nests"]
+        egg.orders.send((b"n" if nests else b"b") + self.filters[nests])
 
     def _is_there(self, egg: Egg, pid: int) -> None:
         egg.pidfd = os.pidfd_open(pid)
@@ -210,7 +214,7 @@ class Nests:
             raise OSError("it is in no process namespace of its own")
         if not _is_in(egg.request["cgroups"], pid):
             raise OSError("it is in other control groups than its own")
-        if not _has_no_rights(pid, nest.first, filtered=self.program != NO_FILTER):
+        if not _has_no_rights(pid, nest.first, filtered=self.filters[False] != NO_FILTER):
             raise OSError("it has kept rights that a box does not have")
         attach.furnish(pid, egg.request["mounts"])
         for port in egg.request["listen"]:
@@ -223,7 +227,8 @@ class Nests:
         self._reply(egg.request, {}, [])
 
     def hatch(self, request: Any, outputs: list[int]) -> Answer:
-        """Make an egg the box that a request describes; as for any box that is begun.
+        """Make an egg the box that a request describes; as for any box that is begun. One that was
+        laid to be a nest is one then.
 
         Raises OSError, BrokenPipeError if the egg is no more.
         """
@@ -237,9 +242,15 @@ class Nests:
             for port in request["listen"]:
                 made = egg.listening.pop(port, None)
                 given.append(self._listen_inside(egg.first, port) if made is None else made)
-            data = json.dumps(request["told"]).encode()
-            socket.send_fds(egg.orders, [data], outputs)
+            data = json.dumps({**request["told"], "nest": egg.request["nests"]}).encode()
+            with contextlib.ExitStack() as held:
+                if egg.request["nests"]:
+                    control = held.enter_context(self.build(request["name"]))
+                    outputs = [*outputs, control.fileno()]
+                socket.send_fds(egg.orders, [data], outputs)
+            self.settle(request["name"], egg.first)
         except OSError as error:
+            self.abandon(request["name"])
             for descriptor in given:
                 os.close(descriptor)
             self._lose(egg, "it could not be hatched")
@@ -270,6 +281,7 @@ class Nests:
         hatched = egg.hatched
         self._forget(egg)
         if hatched is not None:
+            self.abandon(hatched)
             self._ended(hatched, status)
 
     def _forget(self, egg: Egg) -> None:

@@ -21,7 +21,7 @@ from lamella.invoke.ready import MOST, ReadyBoxes
 from lamella.invoke.snapshot import Snapshots
 from lamella.invoke.tending import Tending
 from lamella.invoke.together import Together
-from lamella.invoke.zygote import Zygotes
+from lamella.invoke.zygotes import Zygotes
 from lamella.layers.collect import Collecting
 from lamella.logs.append import LogStream, LogStreams
 from lamella.model.arn import LATEST

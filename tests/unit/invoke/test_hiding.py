@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lamella.invoke.hiding import hidden, top_names
+from lamella.invoke.hiding import layer_names, top_names
 
 
 def test_modules_packages_and_native_modules_take_their_names(tmp_path: Path) -> None:
@@ -28,7 +28,38 @@ def test_metadata_of_packages_is_told_by_its_ending(tmp_path: Path) -> None:
     assert top_names(tmp_path) == {"*.dist-info", "*.egg-info"}
 
 
-def test_a_name_that_was_looked_for_is_hidden() -> None:
-    own = frozenset({"app", "six"})
-    assert hidden(own, ("numpy", "six")) == "six"
-    assert hidden(own, ("numpy", "*.dist-info")) is None
+def layer(root: Path, *files: str) -> Path:
+    for each in files:
+        path = root / each
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def test_a_layer_brings_what_lies_in_both_of_its_folders_for_modules(tmp_path: Path) -> None:
+    made = layer(
+        tmp_path,
+        "python/one.py",
+        "python/lib/python3.13/site-packages/two/__init__.py",
+        "python/lib/python3.13/site-packages/two-1.dist-info/METADATA",
+        "python/lib/python3.12/site-packages/three.py",
+    )
+    assert layer_names(made, 13) == frozenset({"one", "lib", "two", "*.dist-info"})
+    assert layer_names(made, 11) == frozenset({"one", "lib"})
+
+
+def test_a_layer_that_brings_more_than_modules_is_not_told(tmp_path: Path) -> None:
+    assert layer_names(layer(tmp_path / "a", "python/one.py", "lib/libone.so"), 13) is None
+    assert layer_names(layer(tmp_path / "b", "bin/one"), 13) is None
+
+
+def test_no_link_of_a_layer_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/python").symlink_to("/etc")
+    assert layer_names(tmp_path / "a", 13) is None
+    made = layer(tmp_path / "b", "python/one.py")
+    (made / "python/lib").symlink_to("/usr/lib")
+    assert layer_names(made, 13) is None
+    (tmp_path / "c/python").mkdir(parents=True)
+    (tmp_path / "c/python/led").symlink_to("/etc")
+    assert layer_names(tmp_path / "c", 13) == frozenset({"led"})

@@ -66,12 +66,16 @@ def hatch(channel, prepare):
     control groups; and the configuration, with the descriptors of its output, when everything
     is mounted. ``prepare`` is called before that comes, when nobody waits. The answer is the
     configuration, bytes, and the descriptors.
+
+    The filter comes behind a letter: ``b`` for a box that ends with its process, ``n`` for one
+    that is a nest, and lasts until it is killed, for its forks.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     channel.say(b"born", 0)
-    program = channel.orders.recv(_BYTES)
-    if not program:
+    order = channel.orders.recv(_BYTES)
+    if not order:
         os._exit(0)
+    program, lasts = order[1:], order[:1] == b"n"
     _checked(_libc.unshare(_NAMESPACES), "unshare")
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", "%d %d 1" % (UID, UID))
@@ -90,7 +94,7 @@ def hatch(channel, prepare):
             os._exit(0)
         os.close(prepared)
         channel.say(b"here", 1)
-        _reap(child, channel)
+        _reap(child, channel, lasts)
     os.close(prepared)
     prepare()
     os.write(ready, b".")
@@ -135,8 +139,8 @@ def _give_up(program):
         _checked(_libc.prctl(_SET_SECCOMP, 2, ctypes.byref(filled), 0, 0), "prctl(seccomp)")
 
 
-def _reap(child, channel):
-    """Be the first process: end when ``child`` has, and say how. Never returns."""
+def _reap(child, channel, lasts):
+    """Be the first process: end when ``child`` has, unless it ``lasts``, and say how. Never returns."""
     try:
         _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
         for each in (0, 1, 2):
@@ -147,9 +151,22 @@ def _reap(child, channel):
             if ended == child:
                 code = _exit_code(status)
                 break
+        if lasts:
+            _outlive()
         os.write(channel.words, b"%d" % code)
     finally:
         os._exit(0)
+
+
+def _outlive():
+    """Be the first process for those that are left, until it is killed. Never returns."""
+    # From here on the kernel reaps.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            signal.pause()
 
 
 def _exit_code(status):

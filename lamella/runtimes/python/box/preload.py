@@ -32,8 +32,9 @@ _LIBRARIES = (
 that it reads at its start, before OMP_NUM_THREADS."""
 
 
-def preload(names):
-    """Import what of ``names`` may be shared, and say what became of each.
+def preload(names, known=None):
+    """Import what of ``names`` may be shared, and say what became of each. ``known`` is the answer of
+    the process that this one was forked from, if that was one of these.
 
     The answer has ``imported``, names in order; ``refused``, a reason by name; ``read``, the
     variables that were looked at meanwhile (a function with another value for one of them must
@@ -44,10 +45,11 @@ def preload(names):
     forbids forking it, or None. Before it is called, the variables that keep numerical libraries
     from starting threads are set (OPENBLAS_NUM_THREADS and its like).
     """
+    known = known or {}
     # A layer may have modules of these names.
     for name in (__name__, "dice", "leavings", "reseed"):
         sys.modules.pop(name, None)
-    before, known = leavings.State(), frozenset(sys.modules)
+    before, there = leavings.State(), frozenset(sys.modules)
     verdict = _verdict([each for each in names if _is_name(each)][:MOST])
     fault = None
     made = dice.Dice()
@@ -59,11 +61,12 @@ def preload(names):
             fault = fault or "%s is not the same twice (%s)" % (name, type(error).__name__)
         made.look()
     made.leave()
-    reseed.generators[:] = made.generators()
+    reseed.generators.extend(made.generators())
     fault = fault or leavings.State().since(before)
-    new = {str(each).partition(".")[0] for each in sys.modules.keys() - known}
-    hides = sorted(new.union(verdict.pop("sought")))
-    return {**verdict, "hides": hides, "fault": fault}
+    new = {str(each).partition(".")[0] for each in sys.modules.keys() - there}
+    hides = sorted(new.union(verdict.pop("sought"), known.get("hides", ())))
+    read = sorted({*verdict["read"], *known.get("read", ())})
+    return {**verdict, "hides": hides, "read": read, "fault": fault}
 
 
 def _generators_first(verdict):
@@ -109,6 +112,12 @@ def _verdict(names):
         reason = "the process that tried it did not say what became of it"
         refused = dict.fromkeys(names, reason)
         return {"imported": [], "refused": refused, "read": [], "sought": [], "noted": {}}
+
+
+def one_thread():
+    """In a fork that is to import more: have numerical libraries compute in the thread that calls."""
+    for call, _ in _found():
+        call(1)
 
 
 def restore_threads(count=None):

@@ -2,7 +2,8 @@
 
 ``python3.X -S /var/runtime/bootstrap.py --zygote``, in a box that shows the layers and no function.
 It is given descriptors: 6, where its report goes (JSON); 7, the names of modules to import, a JSON
-list; 8, by which it is told to fork.
+list; 8, by which it is told to fork. A fork may become a zygote too, for a set with more layers: it
+is given the same again.
 """
 
 import gc
@@ -25,14 +26,35 @@ TASK = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
 
 
 def main(client, line):
+    known = {}
+    while True:
+        known = report(known)
+        if known["fault"]:
+            return
+        channel = nest.next_fork(socket.socket(fileno=CONTROL))
+        if channel is None:
+            return
+        data, descriptors = nest.hatch(channel, ready)
+        told = json.loads(data)
+        settle(told, descriptors)
+        if not told["nest"]:
+            break
+        sprout()
+    if become(client, told):
+        sys.modules["__main__"].tell_of_imports(line)
+    client.run(os.environ["_HANDLER"], line)
+
+
+def report(known):
+    """Import what is asked for, on top of what is ``known`` of this process, and say what became of
+    it all; that."""
     with open(NAMES) as given:
         names = json.load(given)
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    report = preload.preload(names)
+    report = preload.preload(names, known)
     for each in THREADS:
         del os.environ[each]
     report["fault"] = report["fault"] or preload.restore_threads()
-    control = socket.socket(fileno=CONTROL)
     # Who was forked is another process's business.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # Once here, so that no fork has to set up what it renews.
@@ -41,13 +63,16 @@ def main(client, line):
     gc.freeze()
     with open(REPORT, "w") as answer:
         answer.write(json.dumps(report) + "\n")
-    if report.get("fault"):
-        return
-    channel = nest.next_fork(control)
-    if channel is not None:
-        if become(client, *nest.hatch(channel, ready)):
-            sys.modules["__main__"].tell_of_imports(line)
-        client.run(os.environ["_HANDLER"], line)
+    return report
+
+
+def sprout():
+    """In a fork that is to be a zygote: find the layers that are there now."""
+    preload.one_thread()
+    sys.path_importer_cache.clear()
+    metadata = sys.modules.get("importlib.metadata")
+    if metadata is not None:
+        metadata.MetadataPathFinder.invalidate_caches()
 
 
 def ready():
@@ -69,15 +94,18 @@ def put_on(environment):
             os.environ[name] = value
 
 
-def become(client, data, descriptors):
-    """In a fork that has its box: turn into the runtime of one function, as if begun for it; whether
-    what that imports is to be told."""
+def settle(told, descriptors):
+    """In a fork that has its box: take what it was told of that."""
     nest.output(descriptors)
-    told = json.loads(data)
     for kind, value in told["rlimits"].items():
         nest.limit(int(kind), value)
     put_on(told["environment"])
     os.chdir(told["directory"])
+
+
+def become(client, told):
+    """Turn into the runtime of one function, as if begun for it; whether what that imports is to be
+    told."""
     sys.argv[:] = sys.argv[:1]
     sys.path_importer_cache.pop(TASK, None)
     if "AWS_LAMBDA_LOG_FORMAT" in os.environ:

@@ -1,0 +1,155 @@
+"""Zygotes that are forks of others with fewer layers: what is shared, and when nothing is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.commands import command
+from tests.e2e.server import serving, zipped
+from tests.e2e.zygotes import IS_FORK, SECONDS, Side
+
+CODE = (
+    "import base\n"
+    + IS_FORK
+    + """
+def handler(event, context):
+    return is_fork() and base.MOMENT
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
+    with serving(tmp_path_factory.mktemp("tree") / "data", "--preload", "on") as server:
+        yield Side(server)
+
+
+def once(side: Side) -> str:
+    """A new layer whose module has another value each time that it is imported."""
+    unlike = time.monotonic_ns()
+    return side.layer(base=f"import colorsys, time\nMOMENT = time.monotonic_ns()  # {unlike}\n")
+
+
+def tree(side: Side) -> dict[tuple[str, ...], Any]:
+    """Every zygote that stands, by the ARNs of its layers."""
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/nonexistent",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    done = command("pool", "--endpoint", side.server.endpoint, "--json", environ=environ)
+    assert done.returncode == 0, done.stderr
+    return {tuple(each["layers"]): each for each in json.loads(done.stdout)["zygotes"]}
+
+
+def stem_of(side: Side, *layers: str) -> tuple[str, ...] | None:
+    """The layers of the zygote that the one of ``layers`` is a fork of."""
+    found = tree(side)
+    above = found[layers]["forkOf"]
+    return next((each for each, one in found.items() if one["set"] == above), None)
+
+
+def test_what_two_sets_begin_with_is_imported_once(side: Side) -> None:
+    base = once(side)
+    one, two, three = (side.layer(**{name: "X = 1"}) for name in ("one", "two", "three"))
+    side.until_forked([base, one], "import one\n" + CODE)
+    second = side.until_forked([base, two], "import two\n" + CODE)
+    third = side.until_forked([base, three], "import three\n" + CODE)
+    assert stem_of(side, base, two) == stem_of(side, base, three) == (base,)
+    assert stem_of(side, base) == ()
+    assert side.anew(second).payload == side.anew(third).payload
+
+
+def test_a_layer_above_comes_first_also_where_another_has_been_imported(side: Side) -> None:
+    base = once(side)
+    side.until_forked([base], CODE)
+    hiding = side.layer(base="MOMENT = 'another'\n")
+    name = side.until_forked([base, hiding], CODE)
+    assert side.anew(name).payload == "another"
+    assert stem_of(side, base, hiding) != (base,)
+
+
+def test_a_layer_may_have_what_another_looked_for_in_vain(side: Side) -> None:
+    asking = (
+        "try:\n    import extra\nexcept ImportError:\n    extra = None\nMOMENT = bool(extra) or 1\n"
+    )
+    base = side.layer(base=asking)
+    assert side.anew(side.until_forked([base], CODE)).payload == 1
+    extra = side.layer(extra="")
+    name = side.until_forked([base, extra], "import extra\n" + CODE)
+    assert side.anew(name).payload is True
+    assert stem_of(side, base, extra) != (base,)
+
+
+def test_a_layer_may_have_a_module_of_the_language(side: Side) -> None:
+    name = side.until_forked([side.layer(usual="import colorsys")], "import usual\n" + FORKED)
+    assert side.anew(name).payload is True
+    own = side.layer(colorsys="OWN = 1", base="import colorsys\nMOMENT = colorsys.OWN\n")
+    name = side.until_forked([own], CODE)
+    assert side.anew(name).payload == 1
+
+
+FORKED = (
+    IS_FORK
+    + """
+def handler(event, context):
+    return is_fork()
+"""
+)
+
+
+def test_a_layer_that_brings_more_than_modules_has_a_zygote_from_the_beginning(side: Side) -> None:
+    base = once(side)
+    side.until_forked([base], CODE)
+    files = {"python/more.py": "X = 1", "lib/libmore.so": "nothing"}
+    more = side.cloud.layer(zipped(files))
+    side.until_forked([base, more], "import more\n" + CODE)
+    assert stem_of(side, base, more) is None
+
+
+def test_what_has_grown_from_a_zygote_that_was_killed_goes_on(side: Side) -> None:
+    base = once(side)
+    side.until_forked([base], CODE)
+    above = side.layer(above="X = 1")
+    name = side.until_forked([base, above], "import above\n" + CODE)
+    assert stem_of(side, base, above) == (base,)
+    before = side.anew(name).payload
+    parent = tree(side)[(base,)]
+    for each in side.zygotes():
+        # Those with a shell for a parent are no forks of others.
+        os.kill(each, signal.SIGKILL)
+    assert side.anew(name).payload == before
+    assert parent["forks"] >= 1
+
+
+def test_generators_of_a_zygote_below_are_seeded_in_forks_of_those_above(side: Side) -> None:
+    base = side.layer(base="import random\nOWN = random.Random()\n")
+    draw = "import base, random\n" + FORKED.replace(
+        "return is_fork()",
+        "return is_fork() and [base.OWN.random(), random.random(), hash('x') and str(__import__('uuid').uuid4())]",
+    )
+    side.until_forked([base], draw)
+    above = side.layer(above="X = 1")
+    name = side.until_forked([base, above], "import above\n" + draw)
+    assert stem_of(side, base, above) == (base,)
+    drawn = [side.anew(name).payload for _ in range(5)]
+    for each in zip(*drawn, strict=True):
+        assert len(set(each)) == len(drawn)
+
+
+def test_nothing_of_a_tree_stays_when_its_functions_are_gone(side: Side) -> None:
+    client = side.cloud.client
+    for each in client.list_functions()["Functions"]:
+        client.delete_function(FunctionName=each["FunctionName"])
+    until = time.monotonic() + SECONDS
+    while tree(side):
+        assert time.monotonic() < until, tree(side)
+        time.sleep(0.1)
