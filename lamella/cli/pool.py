@@ -197,11 +197,22 @@ def _snapshots(found: dict[str, Any]) -> Table:
 
 
 def _zygotes(found: dict[str, Any]) -> Table:
-    heads = ("set", "account", "region", "runtime", "layers", "memory", "modules", "refused")
+    heads = (
+        "set",
+        "fork of",
+        "account",
+        "region",
+        "runtime",
+        "layers",
+        "memory",
+        "modules",
+        "refused",
+    )
     more = ("forks", "eggs", "per 10 min", "saves", "age")
     rows = [
         (
             each["set"],
+            each["forkOf"] or "-",
             each["account"],
             each["region"],
             each["interpreter"],

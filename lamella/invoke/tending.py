@@ -12,11 +12,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-from sqlalchemy.exc import SQLAlchemyError
+from typing import NoReturn, Protocol
 
 from lamella.invoke.furnish import Furnisher
+from lamella.invoke.rounds import rounds
 from lamella.invoke.worth import Going, Stand, leaving
 from lamella.invoke.zygote import Key, Zygote
 from lamella.invoke.zygotes import Zygotes
@@ -24,7 +23,6 @@ from lamella.sandbox import usage
 from lamella.sandbox.cgroup import Group
 from lamella.sandbox.fork import Nest
 
-LOOK_SECONDS = 10.0
 EGG_BYTES = 1_048_576
 """Reckoned for an egg where there are no control groups to tell."""
 
@@ -86,11 +84,12 @@ class Tending:
         self._idle_seconds = idle_seconds
         self._programs: dict[Zygote, Program | None] = {}
         self._wanted = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[NoReturn] | None = None
         zygotes.grown = self._wanted.set
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._tend())
+        looking = rounds(self.look, self._wanted, "zygotes")
+        self._task = asyncio.get_running_loop().create_task(looking)
 
     def look_soon(self) -> None:
         """Something has gone that zygotes may have been made for."""
@@ -102,17 +101,6 @@ class Tending:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-
-    async def _tend(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                await self.look()
-            except (OSError, SQLAlchemyError):
-                log.exception("zygotes could not be looked after")
 
     async def look(self) -> None:
         """Measure every zygote once, and have go what has to. Raises OSError, SQLAlchemyError."""

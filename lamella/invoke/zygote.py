@@ -25,6 +25,7 @@ from lamella.invoke.told import line
 from lamella.invoke.worth import Demand, worth
 from lamella.model.function import Function
 from lamella.runtimes.forking import Plain
+from lamella.sandbox import usage
 from lamella.sandbox.box import Box, Room
 from lamella.sandbox.cgroup import NOTHING, Group, Memory
 from lamella.sandbox.fork import Egg, Nest, nest
@@ -101,7 +102,7 @@ class Zygote:
     users: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.held = self.base.held - (0 if self.stem is None else self.stem.base.held)
+        self.held = self.group.memory().held
         self.read = frozenset(self.verdict.read)
         self.hides = frozenset(self.verdict.hides)
 
@@ -143,6 +144,17 @@ class Zygote:
     def worth(self) -> float:
         own = worth(self.saves, self.demand.rate(), self.held)
         return own + sum(each.worth for each in self.sprouts)
+
+
+def forked_memory(group: Group, box: Box) -> Memory:
+    """What the process of a box that is a fork holds, with what it shares with others: its group
+    has only what it does not. Nothing where groups do not count memory at all."""
+    pid = box.pid
+    if pid is None or not group.counts_memory:
+        return NOTHING
+    with contextlib.suppress(OSError):
+        return max(map(usage.of_process, usage.children(pid)), key=lambda each: each.held)
+    return NOTHING
 
 
 class Maker:
@@ -189,7 +201,7 @@ class Maker:
             if verdict.fault is not None:
                 raise SandboxFailed(verdict.fault)
             took = time.monotonic() - started
-            base = place.group.memory() + (NOTHING if stem is None else stem.base)
+            base = place.group.memory() if stem is None else forked_memory(place.group, box)
             zygote = Zygote(
                 key, function, demand, made, place.group, names, base, verdict, took, stem
             )

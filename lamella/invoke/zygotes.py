@@ -210,7 +210,18 @@ class Zygotes:
         building = self._begin(self.key(below), below, wanted, ready=0)
         if building is not None:
             await asyncio.wait((building,))
+            self._graft(self._standing.get(self.key(below)))
         return stems.best(key.layers, brought, (*family, *self._standing.values()))
+
+    def _graft(self, stem: Zygote | None) -> None:
+        """Make those anew, as forks of ``stem``, that have its layers as well; it spares them most of
+        their memory, unless that is the runtime's alone."""
+        if stem is None or not stem.layers:
+            return
+        for each in tuple(self._standing.values()):
+            is_related = each.key[:-1] == stem.key[:-1] and each not in (stem, *stem.sprouts)
+            if is_related and each.layers[: len(stem.layers)] == stem.layers:
+                self._begin(each.key, each.function, each.names, ready=each.eggs.wanted)
 
     def _fail(self, key: Key, why: str) -> None:
         if self._closing:

@@ -116,9 +116,6 @@ class Memory:
     held: int
     resident: int
 
-    def __add__(self, other: Memory) -> Memory:
-        return Memory(self.held + other.held, self.resident + other.resident)
-
 
 NOTHING = Memory(0, 0)
 

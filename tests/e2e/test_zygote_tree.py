@@ -60,12 +60,17 @@ def stem_of(side: Side, *layers: str) -> tuple[str, ...] | None:
 def test_what_two_sets_begin_with_is_imported_once(side: Side) -> None:
     base = once(side)
     one, two, three = (side.layer(**{name: "X = 1"}) for name in ("one", "two", "three"))
-    side.until_forked([base, one], "import one\n" + CODE)
+    first = side.until_forked([base, one], "import one\n" + CODE)
     second = side.until_forked([base, two], "import two\n" + CODE)
     third = side.until_forked([base, three], "import three\n" + CODE)
     assert stem_of(side, base, two) == stem_of(side, base, three) == (base,)
     assert stem_of(side, base) == ()
     assert side.anew(second).payload == side.anew(third).payload
+    until = time.monotonic() + SECONDS
+    while stem_of(side, base, one) != (base,):
+        assert time.monotonic() < until, tree(side)
+        time.sleep(0.1)
+    assert side.anew(first).payload == side.anew(third).payload
 
 
 def test_a_layer_above_comes_first_also_where_another_has_been_imported(side: Side) -> None:

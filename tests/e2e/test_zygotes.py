@@ -34,8 +34,9 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
 
 @pytest.fixture(scope="module")
 def layers(side: Side) -> list[str]:
-    """Layers that have a zygote."""
+    """Layers that have a zygote, itself a fork of one that has the first of them."""
     made = [side.layer(shared=SHARED), side.layer(drawn=DRAWN)]
+    side.until_forked(made[:1])
     side.until_forked(made, FIRST + "\nimport drawn")
     return made
 

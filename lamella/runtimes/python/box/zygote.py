@@ -69,7 +69,12 @@ def report(known):
 def sprout():
     """In a fork that is to be a zygote: find the layers that are there now."""
     preload.one_thread()
-    sys.path_importer_cache.clear()
+    # Their times of change, which are an archive's, do not tell that folders are others now.
+    for path, finder in list(sys.path_importer_cache.items()):
+        if hasattr(finder, "invalidate_caches"):
+            finder.invalidate_caches()
+        elif path.startswith("/opt/"):
+            del sys.path_importer_cache[path]
     metadata = sys.modules.get("importlib.metadata")
     if metadata is not None:
         metadata.MetadataPathFinder.invalidate_caches()
