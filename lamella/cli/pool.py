@@ -197,26 +197,16 @@ def _snapshots(found: dict[str, Any]) -> Table:
 
 
 def _zygotes(found: dict[str, Any]) -> Table:
-    heads = (
-        "set",
-        "fork of",
-        "account",
-        "region",
-        "runtime",
-        "layers",
-        "memory",
-        "modules",
-        "refused",
-    )
-    more = ("forks", "eggs", "per 10 min", "saves", "age")
+    heads = ("set", "account", "region", "runtime", "layers", "fork of")
+    more = ("memory", "modules", "refused", "forks", "eggs", "per 10 min", "saves", "age")
     rows = [
         (
             each["set"],
-            each["forkOf"] or "-",
             each["account"],
             each["region"],
             each["interpreter"],
             _layers(each),
+            each["forkOf"] or "-",
             output.size(each["memory"]),
             str(len(each["imported"])),
             str(len(each["refused"])),
