@@ -2,26 +2,39 @@
 
 A function whose environments were forks of a zygote, and that has other layers now or another
 runtime, will be called again: what it imported before is most of what it will import. The same goes
-for an alias that is moved to a version with other layers.
+for an alias that is moved to a version with other layers. And what had a zygote when the server
+ended has one again soon after it began.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from lamella.errors import LamellaError
 from lamella.functions.ready import kept
 from lamella.invoke.furnish import Furnisher
+from lamella.invoke.learned import LayerSet, Lesson, set_of
 from lamella.invoke.zygote import Key, Zygote
 from lamella.invoke.zygotes import Zygotes
 from lamella.layers.collect import Collecting
 from lamella.model.alias import Alias
 from lamella.model.function import Function, State, UpdateStatus
 from lamella.records.base import Records
+
+REVIVED = 8
+"""Sets that have a zygote again at the start, at most."""
+RECENT_SECONDS = 86_400.0
+"""How long ago a set that is to have one was last asked what it imports, or had one made."""
+VERSIONS = 50
+"""How many of a function are looked at."""
+CALM_SECONDS = 2.0
+"""What comes at the start goes first."""
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +51,7 @@ class Foresight:
         self._collecting = collecting
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reviving: asyncio.Task[None] | None = None
 
     def changed(self, function: Function) -> None:
         """A version is another than before, or new, or gone."""
@@ -83,9 +97,56 @@ class Foresight:
             self._collecting.hold(held)
             return True
 
+    def revive(self, known: Mapping[LayerSet, Lesson]) -> None:
+        """At start-up: have zygotes made for the sets that had one of late."""
+        sets = recent(known, time.time())
+        if sets:
+            self._reviving = self._loop.create_task(self._revive(sets))
+
+    async def _revive(self, sets: Iterable[tuple[LayerSet, Lesson]]) -> None:
+        await asyncio.sleep(CALM_SECONDS)
+        for which, lesson in sets:
+            held = list(which.layers)
+            try:
+                function = await asyncio.to_thread(self._one_of, which, lesson)
+                if function is not None and await asyncio.to_thread(self._hold, function, held):
+                    try:
+                        await self._zygotes.revive(function)
+                    finally:
+                        await asyncio.to_thread(self._collecting.release, held)
+            except (LamellaError, OSError, SQLAlchemyError) as error:
+                log.warning("a layer set has no zygote yet: %s", error)
+
+    def _one_of(self, which: LayerSet, lesson: Lesson) -> Function | None:
+        """A version that has this set and can be invoked, if one is left. Blocks."""
+        for code in reversed(list(lesson.inits)):
+            region, name, _ = code.split(":")
+            page = self._records.function_versions(
+                which.account, region, name, after=None, limit=VERSIONS
+            )
+            for row in page.rows:
+                if row.state is State.ACTIVE and set_of(row) == which:
+                    return row
+        return None
+
     async def close(self) -> None:
+        if self._reviving is not None:
+            self._reviving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reviving
         while self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
+
+
+def recent(known: Mapping[LayerSet, Lesson], now: float) -> list[tuple[LayerSet, Lesson]]:
+    """The sets whose zygote was good, those first that were heard of last."""
+    heard = {
+        which: max(lesson.last, lesson.verdict.time)
+        for which, lesson in known.items()
+        if lesson.inits and lesson.verdict is not None and lesson.verdict.fault is None
+    }
+    latest = sorted(heard, key=lambda which: -heard[which])[:REVIVED]
+    return [(which, known[which]) for which in latest if now - heard[which] < RECENT_SECONDS]
 
 
 def predecessor(key: Key, name: str, standing: Iterable[Zygote]) -> Zygote | None:

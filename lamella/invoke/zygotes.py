@@ -163,6 +163,14 @@ class Zygotes:
             self._book.inherit(function, before.names)
             self._consider(key, function, self._book.modules(function))
 
+    async def revive(self, function: Function) -> None:
+        """Have a zygote for the set of ``function``, which had one when the server ended."""
+        key = self.key(function)
+        if self.memory > 0 and key not in self._standing:
+            building = self._begin(key, function, self._book.modules(function), ready=1)
+            if building is not None:
+                await asyncio.wait((building,))
+
     async def _build(
         self, key: Key, function: Function, names: tuple[str, ...], ready: int
     ) -> None:

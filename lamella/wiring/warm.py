@@ -80,6 +80,8 @@ async def warmed(
     stack.push_async_callback(tending.close)
     foresight = Foresight(zygotes, furnisher, records, collecting)
     stack.push_async_callback(foresight.close)
+    if memory:
+        foresight.revive(learned.verdicts())
     return Warmed(ready, zygotes, tending, foresight, allowed)
 
 

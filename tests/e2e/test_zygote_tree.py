@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +149,25 @@ def test_generators_of_a_zygote_below_are_seeded_in_forks_of_those_above(side: S
     drawn = [side.anew(name).payload for _ in range(5)]
     for each in zip(*drawn, strict=True):
         assert len(set(each)) == len(drawn)
+
+
+def test_sets_in_use_have_their_zygotes_again_after_a_restart(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", "--preload", "on") as server:
+        side = Side(server)
+        base = once(side)
+        names = [
+            side.until_forked([base, side.layer(**{name: "X = 1"})], f"import {name}\n" + CODE)
+            for name in ("one", "two")
+        ]
+        stood = tree(side)
+    with serving(tmp_path / "data", "--preload", "on") as server:
+        side = Side(server)
+        until = time.monotonic() + SECONDS
+        while tree(side).keys() != stood.keys():
+            assert time.monotonic() < until, tree(side)
+            time.sleep(0.1)
+        first, second = (side.cloud.result(name) for name in names)
+        assert first and first == second
 
 
 def test_nothing_of_a_tree_stays_when_its_functions_are_gone(side: Side) -> None:
