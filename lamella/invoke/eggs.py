@@ -205,8 +205,8 @@ class Eggs:
         while self._ready:
             self._spawn(self._discard(self._ready.popleft()))
 
-    async def closed(self) -> None:
-        """Wait until what `close` ends has ended."""
+    async def settled(self) -> None:
+        """Wait until what `fill` began is there, or what `close` ends has ended."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -339,7 +339,7 @@ class Snapshots:
         return ending
 
     async def _end_process(self, snapshot: Snapshot) -> None:
-        await snapshot.eggs.closed()
+        await snapshot.eggs.settled()
         with contextlib.suppress(SandboxFailed):
             await retire(self._ground.spawner, snapshot.nest)
 

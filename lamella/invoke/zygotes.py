@@ -187,19 +187,32 @@ class Zygotes:
             self.failed += not self._closing
             self._fail(key, str(error))
         else:
-            self._failures.pop(key, None)
-            older = self._standing.pop(key, None)
-            if older is not None:
-                self._retire(older)
-            self._standing[key] = zygote
-            if zygote.stem is not None:
-                zygote.stem.sprouts.add(zygote)
-            zygote.eggs.wanted = ready
-            zygote.eggs.fill()
-            self.grown()
+            await self._stand(zygote, ready)
         finally:
             del self._building[key]
             self._spawn(asyncio.to_thread(self._holding.release, key.layers))
+
+    async def _stand(self, zygote: Zygote, ready: int) -> None:
+        """Have one take the place of that which is there, whose eggs serve until there are others."""
+        zygote.eggs.wanted = ready
+        zygote.eggs.fill()
+        try:
+            if zygote.key in self._standing:
+                await zygote.eggs.settled()
+        except asyncio.CancelledError:
+            self._retire(zygote)
+            raise
+        if zygote.is_retired:
+            return
+        self._failures.pop(zygote.key, None)
+        older = self._standing.pop(zygote.key, None)
+        if older is not None:
+            zygote.users |= older.users
+            self._retire(older)
+        self._standing[zygote.key] = zygote
+        if zygote.stem is not None:
+            zygote.stem.sprouts.add(zygote)
+        self.grown()
 
     async def _stem(self, key: Key, function: Function, names: tuple[str, ...]) -> Zygote | None:
         """What to fork the zygote of a set from, if anything. Where another set begins with the same
@@ -272,7 +285,7 @@ class Zygotes:
         return ending
 
     async def _end_process(self, zygote: Zygote) -> None:
-        await zygote.eggs.closed()
+        await zygote.eggs.settled()
         with contextlib.suppress(SandboxFailed):
             await retire(self._spawner, zygote.nest)
 

@@ -45,7 +45,7 @@ def test_a_burst_is_prepared_for_until_none_comes(
             await lie(eggs, 1)
             gone = [eggs.are_gone]
             eggs.close()
-            await eggs.closed()
+            await eggs.settled()
             for each in filter(None, taken):
                 await each.discard()
                 assert each.room is not None
