@@ -100,7 +100,10 @@ def _opening(facts: Mapping[str, Any], height: int) -> Iterator[str]:
         f'<rect class="page" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height + 25}" rx="8"/>'
     )
     yield _text(MARGIN, 32, title, "head")
-    about = "from the request to its answer: the bar is the median, the line reaches to the 99th percentile"
+    about = (
+        "from the request to its answer, of podman from the command on: the bar is the median,"
+        " the line reaches to the 99th percentile"
+    )
     yield _text(MARGIN, 51, about, "dim")
 
 
@@ -130,7 +133,7 @@ def _bar(y: int, name: str, side: Mapping[str, Any], scale: Scale) -> Iterator[s
 
 
 def _foot(facts: Mapping[str, Any], height: int) -> str:
-    text = f"{facts['date']}, {described(facts)}; the same client and layers for all"
+    text = f"{facts['date']}, {described(facts)}; one client and the same libraries for all, a set that is in use for Lamella"
     return _text(MARGIN, height + 8, text, "dim")
 
 

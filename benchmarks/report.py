@@ -165,7 +165,9 @@ def markdown(facts: Facts) -> str:
     parts = [
         f"Measured {facts['date']} with `make bench`: Lamella {facts['lamella']}, {used}.\n",
         f"Machine: {described(facts)}. Lamella's functions have {MEMORY_MB} MB. The emulator has no box,"
-        " no limit of any kind and no layers: a folder on the search path stands in for one. How"
+        " no limit of any kind and no layers: a folder on the search path stands in for one."
+        " Lamella's layer sets are in use, as its last column has them: what they import is known, and"
+        " forks lie ready; the first start of a set takes what the column before it says. How"
         f" often each was measured is in [{LATEST}.json]({LATEST}.json).\n",
         cold_table(facts),
         other_table(facts),
