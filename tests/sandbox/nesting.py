@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,12 @@ def signalled(pid):
     return True
 """
 HONEST = """
-print(json.dumps([spaces(), status(), os.getpid()]), flush=True)
-channel = nest.next_fork(control)
-if channel is not None:
+channel = None
+while True:
+    print(json.dumps([spaces(), status(), os.getpid()]), flush=True)
+    channel = nest.next_fork(control)
+    if channel is None:
+        break
     data, descriptors = nest.hatch(channel, lambda: None)
     nest.output(descriptors)
     told = json.loads(data)
@@ -57,8 +60,12 @@ if channel is not None:
     os.environ.clear()
     os.environ.update(told["environment"])
     os.chdir(told["directory"])
-    exec(told["argv"][0])
+    if not told["nest"]:
+        exec(told["argv"][0])
+        break
+    control = socket.socket(fileno=6)
 """
+"""A fork of it is a box that does what it is told, or a nest again."""
 OBEY = """
 for line in os.fdopen(6):
     try:
@@ -123,19 +130,19 @@ class Yard:
         return [] if pid is None else usage.tree(pid)
 
     def process(self) -> int:
-        """The process that forks, as long as nothing was forked."""
-        (found,) = [
+        """The process that forks, as long as nothing was forked: what was begun last."""
+        *_, found = [
             pid
             for pid in self.processes()
             if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(PYTHON.encode())
         ]
         return found
 
-    async def lay(self) -> Egg:
+    async def lay(self, *, nests: bool = False) -> Egg:
         name = f"{self.name}-{len(self.laid)}"
         egg = Egg(self.boxes.spawner, self.nest, name, self.boxes.groups.make(name), lambda _: None)
         self.laid.append(egg)
-        await egg.lay(MEGABYTE)
+        await egg.lay(MEGABYTE, nests=nests)
         return egg
 
     async def hatch(self, egg: Egg, code: str = OBEY, **more: Any) -> Hatched:
@@ -182,6 +189,14 @@ class Yard:
             os.close(it.output)
             if it.orders >= 0:
                 os.close(it.orders)
+        self.nest.box.kill()
+        await asyncio.wait_for(self.nest.box.exited, SECONDS)
+        self.nest.box.close()
+        os.close(self.output)
+        for egg in self.laid:
+            if egg.room is not None:
+                await self.boxes.spawner.leave(egg.room)
+            await removed(egg.group)
 
 
 @contextlib.asynccontextmanager
@@ -211,14 +226,29 @@ async def yard(
         yield made
     finally:
         await made.clear()
-        stands.box.kill()
-        await asyncio.wait_for(stands.box.exited, SECONDS)
-        stands.box.close()
-        os.close(output)
-        for left in (room, *(egg.room for egg in made.laid)):
-            if left is not None:
-                await boxes.spawner.leave(left)
-        for each in (group, *(egg.group for egg in made.laid)):
-            async with asyncio.timeout(SECONDS):
-                while not each.remove():
-                    await asyncio.sleep(0.001)
+        await boxes.spawner.leave(room)
+        await removed(group)
+
+
+@contextlib.asynccontextmanager
+async def sprout(below: Yard) -> AsyncIterator[Yard]:
+    """A nest that is a fork of another, which clears away what that had for it."""
+    egg = await below.lay(nests=True)
+    output, theirs = os.pipe()
+    plan = replace(below.nest.plan, name=f"sprout-{egg.name}")
+    try:
+        stands = await egg.sprout(plan, (theirs,))
+    finally:
+        os.close(theirs)
+    made = Yard(below.boxes, stands, egg.group, output)
+    try:
+        yield made
+    finally:
+        await made.clear()
+
+
+async def removed(group: Group) -> None:
+    """Wait until the kernel lets go of a group whose processes were killed."""
+    async with asyncio.timeout(SECONDS):
+        while not group.remove():
+            await asyncio.sleep(0.001)
