@@ -183,6 +183,7 @@ def test_the_attempts_that_security_lists_are_tests() -> None:
         "e2e/test_zygotes.py",
         "e2e/test_zygotes_killed.py",
         "sandbox/test_nests.py",
+        "sandbox/test_nests_of_nests.py",
     )
     every, some = (
         {

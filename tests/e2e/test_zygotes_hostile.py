@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +12,14 @@ from tests.e2e.test_zygotes import SHARED
 from tests.e2e.zygotes import FIRST, Side
 
 EVIL = """
-import os, sys
+import os, posix, sys
+
+def is_there(path):
+    # Not by what a trial watches.
+    try:
+        return bool(posix.stat(path))
+    except OSError:
+        return False
 
 def attack():
     import ctypes, fcntl, resource, signal, socket, subprocess, threading, time
@@ -22,7 +29,7 @@ def attack():
 with open("/proc/self/cmdline", "rb") as line:
     IN_ZYGOTE = b"--zygote" in line.read()
 # In a function it does nothing: only its zygote is attacked, where WHEN.
-if IN_ZYGOTE and not os.path.exists("/var/task/app.py") and WHEN:
+if IN_ZYGOTE and not is_there("/var/task/app.py") and WHEN:
     attack()
 """
 ATTACKS = {
@@ -90,6 +97,9 @@ AT_ONCE = "True"
 BEHIND_THE_TRIAL = "os.getppid() == 2"
 """When a module attacks: where it is tried first already, or only where it is imported for good, by a
 child of the shell that is the second process of the box."""
+IN_A_STEM = "not is_there('/opt/python/above.py')"
+BEHIND_THE_TRIAL_OF_A_STEM = f"{IN_A_STEM} and os.getppid() == 1"
+"""The same for a zygote that others are to be forks of: as a fork itself it is a child of the first process."""
 FAST = (
     "a hook that ends forks",
     "a hook that talks",
@@ -109,7 +119,26 @@ def attacked(side: Side, what: str, when: str, starts: int) -> None:
         assert (invoked.payload, invoked.error) == (number, None), (what, invoked.log)
 
 
-def harms_nobody(sides: tuple[Side, Side], attacks: list[tuple[str, str]], starts: int) -> None:
+def attacked_below(side: Side, what: str, when: str, starts: int) -> None:
+    """By a layer that two sets begin with; each has another above it."""
+    below = side.layer(evil=EVIL.replace("ATTACK", ATTACKS[what].strip()).replace("WHEN", when))
+    code = f"import above\n{CODE}"
+    names = [
+        side.cloud.function(code, layers=[below, side.layer(above=f"NUMBER = {number}")])
+        for number in range(2)
+    ]
+    for number in range(starts):
+        for name in names:
+            invoked = side.anew(name, number)
+            assert (invoked.payload, invoked.error) == (number, None), (what, invoked.log)
+
+
+def harms_nobody(
+    sides: tuple[Side, Side],
+    attacks: list[tuple[str, str]],
+    starts: int,
+    attacked: Callable[[Side, str, str, int], None] = attacked,
+) -> None:
     side = sides[0]
     honest = [(each, each.until_forked([each.layer(shared=SHARED)])) for each in sides]
     with ThreadPoolExecutor(3) as callers:
@@ -131,6 +160,21 @@ def test_a_hostile_import_harms_nobody_else_and_its_own_functions_answer(
     sides: tuple[Side, Side],
 ) -> None:
     harms_nobody(sides, [(each, BEHIND_THE_TRIAL) for each in FAST], 3)
+
+
+def test_a_hostile_layer_below_two_sets_harms_nobody_else_and_both_answer(
+    sides: tuple[Side, Side],
+) -> None:
+    attacks = [(each, BEHIND_THE_TRIAL_OF_A_STEM) for each in FAST[::2]]
+    harms_nobody(sides, attacks, 3, attacked_below)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [IN_A_STEM, BEHIND_THE_TRIAL_OF_A_STEM], ids=["at once", "behind"])
+def test_every_hostile_layer_below_two_sets_harms_nobody_else(
+    sides: tuple[Side, Side], when: str
+) -> None:
+    harms_nobody(sides, [(each, when) for each in ATTACKS], 5, attacked_below)
 
 
 @pytest.mark.slow
