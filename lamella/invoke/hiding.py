@@ -36,7 +36,8 @@ def top_names(code: Path) -> frozenset[str]:
 
 @lru_cache(maxsize=4_096)
 def layer_names(layer: Path, minor: int) -> frozenset[str] | None:
-    """The same of the unpacked ``layer``, for Python 3.``minor``.
+    """The same of the unpacked ``layer``, for Python 3.``minor``; and, behind a slash, whatever else
+    its folders for modules hold, with a slash alone for that.
 
     None if it has more than modules: what else a process finds, a library's file say, it has
     found, or knows to be missing, before the layer was there. Raises OSError.
@@ -44,14 +45,19 @@ def layer_names(layer: Path, minor: int) -> frozenset[str] | None:
     if {each.name for each in layer.iterdir()} != {PYTHON} or not _is_folder(layer / PYTHON):
         return None
     folder = layer / PYTHON
-    found = top_names(folder)
+    found = top_names(folder) | _entries(folder)
     for part in ("lib", f"python3.{minor}", "site-packages"):
         folder = folder / part
         if not folder.is_symlink() and not folder.exists():
             return found
         if not _is_folder(folder):
             return None
-    return found | top_names(folder)
+    return found | top_names(folder) | _entries(folder)
+
+
+def _entries(folder: Path) -> frozenset[str]:
+    """As a module that reads these folders at its import would ask for what is in them."""
+    return frozenset({"/", *(f"/{each.name}" for each in folder.iterdir())})
 
 
 def _is_folder(path: Path) -> bool:

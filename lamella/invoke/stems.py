@@ -38,14 +38,18 @@ def fits(above: Brought, hides: frozenset[str]) -> bool:
     return all(names is not None and hides.isdisjoint(names) for names in above)
 
 
+def is_below(stem: Layers, layers: Layers) -> bool:
+    """Whether ``layers`` begin with all those of ``stem``, and are more."""
+    return len(stem) < len(layers) and layers[: len(stem)] == stem
+
+
 def best(layers: Layers, brought: Brought, standing: Iterable[G]) -> G | None:
     """Which of those that stand the zygote of ``layers`` is to be forked from: that with most of
     them."""
     fitting = [
         each
         for each in standing
-        if len(each.layers) < len(layers)
-        and layers[: len(each.layers)] == each.layers
+        if is_below(each.layers, layers)
         and each.depth < MOST_DEPTH
         and fits(brought[len(each.layers) :], each.hides)
     ]

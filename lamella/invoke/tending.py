@@ -129,6 +129,7 @@ class Tending:
                 idle=now - each.used_at,
                 is_orphan=found.is_orphan,
                 is_stale=program != found.program,
+                depth=each.depth,
             )
         for key, why in leaving(stands, self.zygotes.memory, self._idle_seconds).items():
             if self.zygotes.retire(by_key[key], why) is not None:

@@ -34,13 +34,15 @@ class Going(StrEnum):
 class Stand:
     """A zygote as it stands: ``worth`` in seconds saved for each byte, ``held`` in bytes, ``idle`` in
     seconds; ``is_orphan`` says that its layers, or the functions it was used by, are no more, ``is_stale`` that the
-    file of its interpreter is another than when it was begun."""
+    file of its interpreter is another than when it was begun; ``depth`` grows from what others are
+    forks of to these."""
 
     worth: float
     held: int
     idle: float
     is_orphan: bool = False
     is_stale: bool = False
+    depth: int = 1
 
 
 class Demand:
@@ -112,7 +114,9 @@ def leaving(stands: Mapping[K, Stand], most: int, idle_seconds: float) -> dict[K
             going[key] = Going.IDLE
     left = {key: each for key, each in stands.items() if key not in going}
     held = sum(each.held for each in left.values())
-    for key, each in sorted(left.items(), key=lambda item: item[1].worth):
+    # What is a fork of another goes first where that is for its sake alone: what both share, the end
+    # of the other would not free.
+    for key, each in sorted(left.items(), key=lambda item: (item[1].worth, -item[1].depth)):
         if held <= most:
             break
         going[key] = Going.ROOM

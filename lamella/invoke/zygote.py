@@ -21,6 +21,7 @@ from lamella.errors import SandboxFailed
 from lamella.invoke.eggs import Eggs
 from lamella.invoke.furnish import Furnisher, limits
 from lamella.invoke.learned import Verdict
+from lamella.invoke.stems import is_below
 from lamella.invoke.told import line
 from lamella.invoke.worth import Demand, worth
 from lamella.model.function import Function
@@ -124,6 +125,12 @@ class Zygote:
     def depth(self) -> int:
         return 1 if self.stem is None else self.stem.depth + 1
 
+    def gains_by(self, other: Zygote) -> bool:
+        """Whether it would share more as a fork of ``other`` than as what it is."""
+        if self.stem is None or self.stem.is_retired:
+            return is_below(other.layers, self.layers)
+        return is_below(self.stem.layers, other.layers) and is_below(other.layers, self.layers)
+
     @property
     def living(self) -> int:
         return self.eggs.living
@@ -153,7 +160,8 @@ def forked_memory(group: Group, box: Box) -> Memory:
     if pid is None or not group.counts_memory:
         return NOTHING
     with contextlib.suppress(OSError):
-        return max(map(usage.of_process, usage.children(pid)), key=lambda each: each.held)
+        found = map(usage.of_process, usage.children(pid))
+        return max(found, key=lambda each: each.held, default=NOTHING)
     return NOTHING
 
 

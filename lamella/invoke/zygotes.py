@@ -203,6 +203,7 @@ class Zygotes:
             self._retire(zygote)
             raise
         if zygote.is_retired:
+            self._fail(zygote.key, "no fork of it became a box")
             return
         self._failures.pop(zygote.key, None)
         older = self._standing.pop(zygote.key, None)
@@ -212,6 +213,8 @@ class Zygotes:
         self._standing[zygote.key] = zygote
         if zygote.stem is not None:
             zygote.stem.sprouts.add(zygote)
+        if zygote.layers:
+            self._spawn(self._graft(zygote), BUILDING)
         self.grown()
 
     async def _stem(self, key: Key, function: Function, names: tuple[str, ...]) -> Zygote | None:
@@ -231,18 +234,24 @@ class Zygotes:
         building = self._begin(self.key(below), below, wanted, ready=0)
         if building is not None:
             await asyncio.wait((building,))
-            self._graft(self._standing.get(self.key(below)))
         return stems.best(key.layers, brought, (*family, *self._standing.values()))
 
-    def _graft(self, stem: Zygote | None) -> None:
-        """Make those anew, as forks of ``stem``, that have its layers as well; it spares them most of
-        their memory, unless that is the runtime's alone."""
-        if stem is None or not stem.layers:
-            return
-        for each in tuple(self._standing.values()):
-            is_related = each.key[:-1] == stem.key[:-1] and each not in (stem, *stem.sprouts)
-            if is_related and each.layers[: len(stem.layers)] == stem.layers:
-                self._begin(each.key, each.function, each.names, ready=each.eggs.wanted)
+    async def _graft(self, stem: Zygote) -> None:
+        """Make those anew that share more of their memory as forks of ``stem``, one after the other:
+        whatever starts meanwhile needs the processors, too. The runtime's alone are not worth it."""
+        standing = [each for each in self._standing.values() if each.key[:-1] == stem.key[:-1]]
+        for each in standing:
+            if stem.is_retired:
+                return
+            if each.is_retired or not each.gains_by(stem):
+                continue
+            with contextlib.suppress(OSError):
+                brought = await asyncio.to_thread(self._furnisher.names_of_layers, each.function)
+                if stems.best(each.layers, brought, (stem,)) is not None:
+                    wanted = each.eggs.wanted
+                    building = self._begin(each.key, each.function, each.names, ready=wanted)
+                    if building is not None:
+                        await asyncio.wait((building,))
 
     def _fail(self, key: Key, why: str) -> None:
         if self._closing:

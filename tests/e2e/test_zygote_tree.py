@@ -95,6 +95,45 @@ def test_a_layer_may_have_what_another_looked_for_in_vain(side: Side) -> None:
     assert stem_of(side, base, extra) != (base,)
 
 
+def test_a_layer_may_have_a_file_that_another_looked_for_in_vain(side: Side) -> None:
+    asking = "try:\n    MOMENT = open('/opt/python/settings.json').read()\nexcept OSError:\n    MOMENT = 1\n"
+    base = side.layer(base=asking)
+    assert side.anew(side.until_forked([base], CODE)).payload == 1
+    files = {"python/settings.json": "found", "python/other.py": "X = 1"}
+    name = side.until_forked([base, side.cloud.layer(zipped(files))], "import other\n" + CODE)
+    assert side.anew(name).payload == "found"
+
+
+def test_layers_may_have_modules_named_as_what_a_zygote_has_for_itself(side: Side) -> None:
+    names = ("ctypes", "dice", "preload", "reseed", "resource", "watch", "zygote")
+    modules = dict.fromkeys(names, "class Mine: pass\n")
+    using = "".join(f"import {name}\n" for name in names)
+    using += f"ALL = [each.Mine for each in ({', '.join(names)})]\n"
+    base = side.layer(**modules, base=f"{using}MOMENT = 1\n")
+    side.until_forked([base], CODE)
+    more = side.layer(more="X = 1")
+    # As a function would find it: the same modules that the layer's own have, and the layer's.
+    code = f"{using}import more\n{CODE.rstrip()} and [each is one for each, one in zip(base.ALL, ALL)]\n"
+    name = side.until_forked([base, more], code)
+    assert stem_of(side, base, more) == (base,)
+    assert side.anew(name).payload == [True] * len(names)
+
+
+def test_a_zygote_that_has_asked_for_packages_has_others_above(side: Side) -> None:
+    base = side.layer(
+        base="import importlib.metadata as m\nMOMENT = len(list(m.distributions())) + 1\n"
+    )
+    side.until_forked([base], CODE)
+    more = side.layer(more="X = 1")
+    side.until_forked([base, more], "import more\n" + CODE)
+    assert stem_of(side, base, more) == (base,)
+    named = {"python/named.py": "X = 1", "python/named-1.dist-info/METADATA": "Name: named\n"}
+    packed = side.cloud.layer(zipped(named))
+    name = side.until_forked([base, packed], "import named\n" + CODE)
+    assert stem_of(side, base, packed) != (base,)
+    assert side.anew(name).payload > 1
+
+
 def test_a_layer_may_have_a_module_of_the_language(side: Side) -> None:
     name = side.until_forked([side.layer(usual="import colorsys")], "import usual\n" + FORKED)
     assert side.anew(name).payload is True
@@ -168,6 +207,30 @@ def test_sets_in_use_have_their_zygotes_again_after_a_restart(tmp_path: Path) ->
             time.sleep(0.1)
         first, second = (side.cloud.result(name) for name in names)
         assert first and first == second
+
+
+def test_what_is_drawn_above_from_a_generator_below_is_another_in_each_fork(side: Side) -> None:
+    base = side.layer(base="import random\nOWN = random.Random()\nMOMENT = 1\n")
+    side.until_forked([base], CODE)
+    above = side.layer(above="import base\nKEY = base.OWN.random()\n")
+    code = f"import above\n{CODE.rstrip()} and above.KEY\n"
+    name = side.until_forked([base, above], code)
+    assert stem_of(side, base, above) == (base,)
+    assert len({side.anew(name).payload for _ in range(3)}) == 3
+
+
+def test_zygotes_above_one_that_is_made_anew_are_forks_of_the_new_one(side: Side) -> None:
+    base = side.layer(
+        base=f"import time\nMOMENT = {time.monotonic_ns()}, time.monotonic_ns()\n", more=""
+    )
+    first = side.until_forked([base], CODE)
+    above = side.until_forked([base, side.layer(above="X = 1")], "import above\n" + CODE)
+    before = side.anew(first).payload
+    assert side.anew(above).payload == before
+    side.until_forked([base], "import more\n" + CODE)
+    until = time.monotonic() + SECONDS
+    while (moment := side.anew(first).payload) == before or side.anew(above).payload != moment:
+        assert time.monotonic() < until, tree(side)
 
 
 def test_nothing_of_a_tree_stays_when_its_functions_are_gone(side: Side) -> None:

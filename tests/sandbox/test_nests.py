@@ -132,6 +132,7 @@ ENDS = {
     "os.abort()": -6,
     "os.fork() or time.sleep(1000); os._exit(7)": 7,
     "os.kill(1, signal.SIGKILL); os._exit(5)": 5,
+    "os.kill(1, signal.SIGINT); time.sleep(0.1); os._exit(6)": 6,
 }
 
 

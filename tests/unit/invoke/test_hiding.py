@@ -36,6 +36,24 @@ def layer(root: Path, *files: str) -> Path:
     return root
 
 
+def modules(layer: Path, minor: int) -> frozenset[str]:
+    names = layer_names(layer, minor)
+    assert names is not None
+    return frozenset(each for each in names if not each.startswith("/"))
+
+
+def test_a_layer_brings_files_that_a_module_may_read(tmp_path: Path) -> None:
+    made = layer(
+        tmp_path,
+        "python/one.py",
+        "python/config.json",
+        "python/lib/python3.13/site-packages/two.txt",
+    )
+    names = layer_names(made, 13)
+    assert names is not None
+    assert names - modules(made, 13) == {"/", "/one.py", "/config.json", "/lib", "/two.txt"}
+
+
 def test_a_layer_brings_what_lies_in_both_of_its_folders_for_modules(tmp_path: Path) -> None:
     made = layer(
         tmp_path,
@@ -44,8 +62,8 @@ def test_a_layer_brings_what_lies_in_both_of_its_folders_for_modules(tmp_path: P
         "python/lib/python3.13/site-packages/two-1.dist-info/METADATA",
         "python/lib/python3.12/site-packages/three.py",
     )
-    assert layer_names(made, 13) == frozenset({"one", "lib", "two", "*.dist-info"})
-    assert layer_names(made, 11) == frozenset({"one", "lib"})
+    assert modules(made, 13) == frozenset({"one", "lib", "two", "*.dist-info"})
+    assert modules(made, 11) == frozenset({"one", "lib"})
 
 
 def test_a_layer_that_brings_more_than_modules_is_not_told(tmp_path: Path) -> None:
@@ -62,4 +80,4 @@ def test_no_link_of_a_layer_is_followed(tmp_path: Path) -> None:
     assert layer_names(made, 13) is None
     (tmp_path / "c/python").mkdir(parents=True)
     (tmp_path / "c/python/led").symlink_to("/etc")
-    assert layer_names(tmp_path / "c", 13) == frozenset({"led"})
+    assert modules(tmp_path / "c", 13) == frozenset({"led"})

@@ -31,6 +31,14 @@ def test_what_is_over_the_budget_goes_least_valuable_first() -> None:
     assert set(leaving(stands, 0, HOUR)) == set(stands)
 
 
+def test_of_two_that_are_worth_the_same_what_is_a_fork_of_the_other_goes_first() -> None:
+    stands = {
+        "stem": Stand(worth=1.0, held=40, idle=0),
+        "fork": Stand(worth=1.0, held=40, idle=0, depth=2),
+    }
+    assert leaving(stands, 50, 60.0) == {"fork": Going.ROOM}
+
+
 def test_what_goes_anyway_makes_room_for_others() -> None:
     stands = {
         "gone": Stand(worth=9.0, held=50, idle=0, is_orphan=True),

@@ -198,19 +198,20 @@ def test_names_that_are_none_are_left_out(tmp_path: Path) -> None:
 
 
 def test_layers_may_have_modules_of_the_same_names(tmp_path: Path) -> None:
-    names = ["trial", "watch", "leavings", "fine", "preload"]
+    names = ["trial", "watch", "leavings", "fine", "preload", "dice", "reseed"]
     layer = packages(tmp_path, dict.fromkeys(names, "MINE = True"))
     script = """
-for name in ("trial", "watch", "leavings"):
-    del sys.modules[name]
+for name in ("dice", "leavings", "preload", "reseed", "trial", "watch"):
+    del sys.modules[name]  # as the bootstrap does
 before = set(sys.modules)
-report = preload.preload(request)
+report = preload.preload(request[:3])
+report = preload.preload(request, report)
 new = sorted(set(sys.modules) - before)
 print(json.dumps([report["imported"], new, all(sys.modules[name].MINE for name in request)]))
 """
     imported, new, are_the_layers = run(layer, script, names)
     assert imported == names
-    assert set(new) == set(names) - {"preload"}
+    assert set(new) == set(names)
     assert are_the_layers
 
 
@@ -223,6 +224,41 @@ def test_generators_that_modules_made_are_seeded_anew_in_forks_unless_their_seed
     }
     assert len(set(drawn_in_forks(packages(tmp_path, sources), "free.R.random()"))) == 5
     assert len(set(drawn_in_forks(tmp_path, "fixed.R.random()"))) == 1
+
+
+def test_what_draws_from_a_generator_that_was_there_before_is_refused(tmp_path: Path) -> None:
+    sources = {
+        "free": "import random; R = random.Random()",
+        "exits": "import os; os._exit(3)",
+        "draws": "import free; KEY = free.R.random()",
+    }
+    script = """
+first = preload.preload(request[:1])
+print(json.dumps([preload.preload(request[1:], first), preload.preload(request)]))
+"""
+    # Whether another zygote had it before, or another trial.
+    for report in run(packages(tmp_path, sources), script, list(sources)):
+        assert set(report["refused"]) == {"exits", "draws"}
+        assert "draws random numbers" in report["refused"]["draws"]
+
+
+LOOKS = {
+    "open('{}/config.json')": "/config.json",
+    "open('{}/data/x.json')": "/data",
+    "os.path.exists('{}/plugins')": "/plugins",
+    "pathlib.Path('{}/more').is_dir()": "/more",
+    "os.listdir('{}')": "/",
+    "glob.glob('{}/*.py')": "/",
+}
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+def test_what_a_module_looks_for_in_the_layers_is_told(tmp_path: Path, looks: str) -> None:
+    source = f"import glob, os, pathlib\ntry:\n    {looks.format(tmp_path)}\nexcept OSError: pass\n"
+    script = f"watch.LAYERS = {str(tmp_path)!r}\n{PRELOAD}print(json.dumps(report))"
+    report = run(packages(tmp_path, {"looks": source}), script, ["looks"])
+    assert report["imported"] == ["looks"]
+    assert {each for each in report["hides"] if each.startswith("/")} == {LOOKS[looks]}
 
 
 def drawn_in_forks(layer: Path, expression: str) -> list[Any]:

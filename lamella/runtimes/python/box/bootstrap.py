@@ -86,10 +86,9 @@ def tell_of_imports(client):
     client.wait_next_invocation = tell_and_wait
 
 
-def prepare():
+def prepare(standard):
     """Load AWS's runtime client and set the search path; what is the same for every function."""
     forget_coercion()
-    standard = standard_path()
     # The runtime's own modules first: a function that packs a library of the same name must not
     # take its runtime client apart.
     sys.path[:] = [RUNTIME, *standard]
@@ -104,23 +103,34 @@ def prepare():
     return bootstrap, line
 
 
+def own(name, standard):
+    """A module of the runtime's own, whatever a function or a layer calls theirs. They find neither it
+    nor what only it has imported: of that they get their own, or import it anew."""
+    there, path = frozenset(sys.modules), sys.path[:]
+    sys.path[:] = [RUNTIME, *standard]
+    module = __import__(name)
+    sys.path[:] = path
+    for each in sys.modules.keys() - there:
+        del sys.modules[each]
+    return module
+
+
 def main():
     learns, is_snapshot = asked_to("--learn"), asked_to("--snapshot")
-    if is_snapshot:
-        import snapshot
-    client, line = prepare()
+    standard = standard_path()
+    client, line = prepare(standard)
     if learns:
         tell_of_imports(line)
     if is_snapshot:
-        snapshot.prepare(line)
+        own("snapshot", standard).prepare(line)
     customize()
     client.run(os.environ["_HANDLER"], line)
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--zygote"]:
-        import zygote
-
-        zygote.main(*prepare())
+        path = standard_path()
+        given = prepare(path)
+        own("zygote", path).main(*given)
     else:
         main()

@@ -21,11 +21,12 @@ class Dice:
     """Watches, from `watch` to `leave`, what is made; call `look` after each import.
 
     ``draws`` is called before random numbers are taken from the kernel, but for the seed of a
-    generator.
+    generator. ``known`` are generators that seeded themselves before.
     """
 
-    def __init__(self, draws=None):
+    def __init__(self, draws=None, known=()):
         self._draws = draws
+        self._known = known
         self._seeded = {}
         self._entropies = set()
         self._looked_at = 0
@@ -79,6 +80,8 @@ class Dice:
         """Those that seeded themselves and are still there."""
         found = [made() for made, _ in self._seeded.values()]
         found = [each for each in found if each is not None]
+        seen = set(map(id, found))
+        found += [each for each in self._known if id(each) not in seen]
         if self._entropies:
             kind = sys.modules[_MADE].BitGenerator
             for each in gc.get_objects():
@@ -101,6 +104,9 @@ class Dice:
     def _watch_random(self, module):
         kind = module.Random
         seed = kind.seed
+        for each in self._known:
+            if isinstance(each, kind):
+                self._seeded[id(each)] = (ref(each), kind.getstate(each))
 
         def watched(own, a=None, *more, **named):
             seed(own, a, *more, **named)

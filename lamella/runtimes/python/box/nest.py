@@ -142,6 +142,8 @@ def _give_up(program):
 def _reap(child, channel, lasts):
     """Be the first process: end when ``child`` has, unless it ``lasts``, and say how. Never returns."""
     try:
+        # Python's own handler would end it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
         for each in (0, 1, 2):
             os.dup2(os.open(os.devnull, os.O_RDWR), each)

@@ -6,6 +6,7 @@ a variable that is another in each function, draws random numbers, writes to the
 or does not come to an end, is left to the function, and so is whatever imports it.
 """
 
+import ctypes
 import importlib
 import json
 import os
@@ -14,8 +15,8 @@ import sys
 import dice
 import leavings
 import reseed
+import trial
 
-_FOLDER = os.path.dirname(os.path.abspath(__file__))
 MOST = 3000
 CHARACTERS = 200
 _LIBRARIES = (
@@ -40,15 +41,13 @@ def preload(names, known=None):
     variables that were looked at meanwhile (a function with another value for one of them must
     not be forked from here); ``hides``, the first parts of the names of all modules that were
     looked for (a function must not be forked from here if its own folder holds one of them; one
-    that begins with ``*.`` is the end of a name, `watch.METADATA`);
+    that begins with ``*.`` is the end of a name, `watch.METADATA`, one that begins with a slash a
+    file or folder that the layers' folder was asked for, `watch.of_layers`);
     ``noted``, oddities that are allowed, by name; and ``fault``, what this process has now that
     forbids forking it, or None. Before it is called, the variables that keep numerical libraries
     from starting threads are set (OPENBLAS_NUM_THREADS and its like).
     """
     known = known or {}
-    # A layer may have modules of these names.
-    for name in (__name__, "dice", "leavings", "reseed"):
-        sys.modules.pop(name, None)
     before, there = leavings.State(), frozenset(sys.modules)
     verdict = _verdict([each for each in names if _is_name(each)][:MOST])
     fault = None
@@ -89,12 +88,7 @@ def _verdict(names):
     if pid == 0:
         try:
             os.close(ours)
-            # Not a layer's module of that name, whatever order the path has.
-            sys.path.insert(0, _FOLDER)
-            import trial
-
-            del sys.path[0]
-            trial.judge(names, theirs)
+            trial.judge(names, theirs, reseed.generators)
         finally:
             os._exit(1)
     os.close(theirs)
@@ -149,10 +143,7 @@ def restore_threads(count=None):
 def _found():
     """The functions with which the libraries that are loaded take a number of threads."""
     found = []
-    known = frozenset(sys.modules)
     for path in _mapped():
-        import ctypes
-
         try:
             library = ctypes.CDLL(path, os.RTLD_NOLOAD | os.RTLD_LAZY)
         except OSError:
@@ -162,8 +153,6 @@ def _found():
             if call is not None:
                 call.restype, call.argtypes = None, [ctypes.c_int]
                 found.append((call, variables))
-    for name in sys.modules.keys() - known:
-        del sys.modules[name]
     return found
 
 

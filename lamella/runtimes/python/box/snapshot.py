@@ -28,7 +28,6 @@ import reseed
 REPORT, CONTROL = 7, 8
 UNRESTORED = 70
 """What a fork ends with that is good for nothing: others would do no better (`eggs.py`)."""
-OWN = ("dice", "leavings", "nest", "preload", "reseed", "snapshot")
 THREADS = (
     "OPENBLAS_NUM_THREADS",
     "GOTO_NUM_THREADS",
@@ -45,9 +44,6 @@ def prepare(line):
     """Have ``line``, AWS's client, wait where the snapshot is to be taken."""
     for each in (REPORT, CONTROL):
         os.set_inheritable(each, False)
-    for name in OWN:
-        # A function, or a layer, may have modules of these names.
-        sys.modules.pop(name, None)
     line.restore_next = Snapshot().restore_next
     for name in THREADS:
         # Libraries see it, os.environ does not.

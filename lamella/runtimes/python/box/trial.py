@@ -24,14 +24,15 @@ TRIAL_SECONDS = 60.0
 LINE_BYTES = 1048576
 TOLD_BYTES = 64 * LINE_BYTES
 _SUBREAPER, _DEATH_SIGNAL = 36, 1
-_CODE = ("dice", "leavings", "trial", "watch")
 
 
 class Judge:
-    """What is known of the modules so far. ``pipe`` is where the report goes in the end."""
+    """What is known of the modules so far. ``pipe`` is where the report goes in the end, ``generators``
+    are those of random numbers that modules have which were there before."""
 
-    def __init__(self, names, pipe):
+    def __init__(self, names, pipe, generators=()):
         self.names = names
+        self._dice = dice.Dice(known=generators)
         self.pipe = pipe
         self.refused = {}
         self.imported = []
@@ -43,6 +44,7 @@ class Judge:
     def judge(self):
         prctl = ctypes.CDLL(None).prctl
         prctl(_SUBREAPER, 1, 0, 0, 0)
+        self._dice.watch()
         waiting = self.names
         while True:
             waiting = [each for each in waiting if each not in self.refused]
@@ -83,10 +85,15 @@ class Judge:
         except BaseException as error:  # noqa: BLE001 - anything may come out of a module
             # It was imported well a moment ago.
             self.refused[name] = "is not the same twice (%s)" % type(error).__name__
+        self._dice.look()
 
     @property
     def left(self):
         return self._until - time.monotonic()
+
+    @property
+    def generators(self):
+        return self._dice.generators()
 
 
 class Trial:
@@ -123,7 +130,8 @@ class Trial:
             self._prctl(_SUBREAPER, 1, 0, 0, 0)
             log = os.memfd_create("log")
             sys.dont_write_bytecode = True
-            watching = watch.Watch(theirs, log, frozenset(self._judge.refused))
+            refused = frozenset(self._judge.refused)
+            watching = watch.Watch(theirs, log, refused, self._judge.generators)
             watching.run(self._names)
             watching.tell("over")
         finally:
@@ -183,14 +191,11 @@ class Trial:
                 refused.setdefault(name, "imports %s, which is not preloaded" % last)
 
 
-def judge(names, report):
+def judge(names, report, generators=()):
     """Judge ``names`` and write what was found to the descriptor ``report``; does not return."""
     status = 1
     try:
-        for name in _CODE:
-            # A layer may have modules of these names.
-            sys.modules.pop(name, None)
-        found = Judge(names, report)
+        found = Judge(names, report, generators)
         found.judge()
         data = json.dumps(found.report()).encode()
         while data:

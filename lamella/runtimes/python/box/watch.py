@@ -19,6 +19,9 @@ import leavings
 
 FUNCTION = ("/var/task/", "/tmp/")
 """Folders that are another in each function."""
+LAYERS = "/opt/python"
+"""The folder of the layers' modules: what is in it is another where there are more layers."""
+_SITE = "/lib/python%d.%d/site-packages" % sys.version_info[:2]
 METADATA = ("*.dist-info", "*.egg-info")
 """What is looked for by a module that asks which packages are installed."""
 _METADATA_CODE = ("importlib/metadata/__init__.py", "importlib_metadata/__init__.py")
@@ -74,6 +77,24 @@ def unsteady(name):
     return name in _UNSTEADY or name.startswith(_UNSTEADY_PREFIXES)
 
 
+LISTED = "/"
+"""What `of_layers` says of the folder of the layers' modules itself."""
+
+
+def of_layers(path):
+    """What of the layers' folders for modules ``path`` belongs to: a slash and the name of a file or
+    folder in them; `LISTED` for these folders, and those that they are in; None for all else."""
+    if not isinstance(path, str) or not path.startswith("/"):
+        return None
+    path = os.path.normpath(path)
+    for folder in (LAYERS + _SITE, LAYERS):
+        if (folder + "/").startswith(path + "/"):
+            return LISTED
+        if path.startswith(folder + "/"):
+            return "/" + path[len(folder) + 1 :].partition("/")[0]
+    return None
+
+
 class Frame:
     """A module whose code runs."""
 
@@ -85,9 +106,10 @@ class Frame:
 
 
 class Watch:
-    """Imports modules and tells of each, on ``pipe``. ``log`` takes what they print."""
+    """Imports modules and tells of each, on ``pipe``. ``log`` takes what they print; ``generators`` are
+    those of random numbers that modules have which were imported before."""
 
-    def __init__(self, pipe, log, refused):
+    def __init__(self, pipe, log, refused, generators=()):
         self.pipe = pipe
         self.log = log
         self.refused = refused
@@ -95,7 +117,7 @@ class Watch:
         self.read = set()
         self.sought = set()
         self.noted = {}
-        self.dice = dice.Dice(self._drawn)
+        self.dice = dice.Dice(self._drawn, generators)
         self._quiet = False
 
     def run(self, names):
@@ -216,6 +238,7 @@ class Watch:
         self._watch_environment()
         self.dice.watch()
         self._watch_forks()
+        self._watch_files()
         sys.addaudithook(self._heard)
 
     def _watch_environment(self):
@@ -288,14 +311,45 @@ class Watch:
     def _looked(self, path, caller):
         if isinstance(path, bytes):
             path = os.fsdecode(path)
-        if not isinstance(path, str) or not (path + "/").startswith(FUNCTION):
-            return
         code = caller.f_code.co_filename
+        # The import system itself looks there, too: `find_spec` knows what for.
+        if not isinstance(path, str) or code.startswith("<frozen "):
+            return
+        is_functions = (path + "/").startswith(FUNCTION)
         if code.endswith(_METADATA_CODE):
-            self.sought.update(METADATA)
-        elif not code.startswith("<frozen "):
-            # The import system itself looks there, too: `find_spec` knows what for.
+            self.sought.update(METADATA if is_functions else ())
+        elif is_functions:
             self.refuse("reads the function's own files")
+        else:
+            self._looked_at_layers(path)
+
+    def _looked_at_layers(self, path):
+        name = of_layers(path)
+        if name is not None:
+            self.sought.add(name[:_TOLD])
+
+    def _watch_files(self):
+        """Who asks whether a file is there opens none."""
+        for name in ("stat", "lstat", "access"):
+            setattr(os, name, Asking(getattr(os, name), self._asked_for))
+
+    def _asked_for(self, path):
+        if self.stack and not self._quiet and isinstance(path, (str, os.PathLike)):
+            path = os.fspath(path)
+            if of_layers(path) != LISTED:
+                self._looked_at_layers(path)
+
+
+class Asking:
+    """A function of `os` whose first argument is told. No function: no class makes a method of it."""
+
+    def __init__(self, call, tell):
+        self._call = call
+        self._tell = tell
+
+    def __call__(self, path, *given, **named):
+        self._tell(path)
+        return self._call(path, *given, **named)
 
 
 def _said(error):

@@ -21,7 +21,6 @@ import reseed
 REPORT, NAMES, CONTROL = 6, 7, 8
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """With more than one of them numerical libraries begin threads, which no fork takes along."""
-OWN = ("nest", "preload", "reseed", "zygote")
 TASK = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
 
 
@@ -75,9 +74,11 @@ def sprout():
             finder.invalidate_caches()
         elif path.startswith("/opt/"):
             del sys.path_importer_cache[path]
-    metadata = sys.modules.get("importlib.metadata")
-    if metadata is not None:
-        metadata.MetadataPathFinder.invalidate_caches()
+    for name in ("importlib.metadata", "importlib_metadata"):
+        metadata = sys.modules.get(name)
+        if metadata is not None:
+            # Of an instance: it is no method of the class before Python 3.12.
+            metadata.MetadataPathFinder().invalidate_caches()
 
 
 def ready():
@@ -117,6 +118,4 @@ def become(client, told):
         # It was read when the client was loaded.
         importlib.reload(client)
     reseed.restart_clocks()
-    for name in OWN:
-        sys.modules.pop(name, None)
     return told["argv"][-1] == "--learn"
