@@ -197,10 +197,11 @@ def program(machine: str | None = None, *, nesting: bool = False) -> bytes:
     if nesting:
         refused = tuple(each for each in arch.refused if each not in arch.nesting)
         arch = replace(arch, refused=refused)
-    return b"".join(struct.pack("=HBBI", *each) for each in _instructions(arch))
+    flags = 0 if nesting else _NEW_NAMESPACES
+    return b"".join(struct.pack("=HBBI", *each) for each in _instructions(arch, flags))
 
 
-def _instructions(arch: Architecture) -> list[tuple[int, int, int, int]]:
+def _instructions(arch: Architecture, flags: int) -> list[tuple[int, int, int, int]]:
     refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
     unknown = (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)
     allow = (_RETURN, 0, 0, _ALLOW)
@@ -214,7 +215,7 @@ def _instructions(arch: Architecture) -> list[tuple[int, int, int, int]]:
     code += [
         (_EQUAL, 0, 4, arch.clone),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
-        (_SET, 0, 1, _NEW_NAMESPACES),
+        (_SET, 0, 1, flags),
         refuse,
         allow,
     ]

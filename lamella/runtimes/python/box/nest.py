@@ -1,8 +1,9 @@
 """From a fork of a zygote to a box of its own: namespaces, then nothing left to make more of.
 
-A fork has no rights beside those over what is its own: it makes namespaces for users, mounts, processes,
-IPC, host name, control groups and network, mounts the two file systems that belong to them, gives
-up every capability, takes the strict system-call filter, and has a first process that reaps.
+A fork has no rights beside those over what is its own: it begins in namespaces for users, mounts,
+processes, IPC, host name and network, makes one for control groups when it is in its own, mounts
+the two file systems that belong to them, gives up every capability, takes the strict system-call
+filter, and forks once more: it is the first process there, which reaps.
 All this happens before any code of a function is there: the keeper of boxes mounts that
 afterwards, and says so.
 """
@@ -18,8 +19,12 @@ import sys
 
 UID, GID = 993, 990
 
-_NAMESPACES = 0x10000000 | 0x20000 | 0x20000000 | 0x8000000 | 0x4000000 | 0x2000000 | 0x40000000
-"""Those of users, mounts, processes, IPC, host name, control groups and network."""
+_NAMESPACES = 0x10000000 | 0x20000 | 0x20000000 | 0x8000000 | 0x4000000 | 0x40000000
+"""Those of users, mounts, processes, IPC, host name and network."""
+_GROUPS = 0x2000000
+"""That of control groups: what is seen there is what a process was in when it made it."""
+_CLONE = {"x86_64": 56, "aarch64": 220}
+"""The number of the call, by machine."""
 _NOSUID, _NODEV, _NOEXEC = 0x2, 0x4, 0x8
 _SET_DUMPABLE, _SET_SECCOMP, _CAPBSET_DROP = 4, 22, 24
 _CAPABILITY_VERSION = 0x20080522
@@ -27,9 +32,8 @@ _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
 _BYTES = 1048576
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_fork = ctypes.PyDLL(None).fork
-"""Without what Python does in a child, which writes to much of the memory that it shares: for
-processes that only make others."""
+_call = ctypes.PyDLL(None, use_errno=True).syscall
+"""Keeps Python's lock, as who comes back in a child has nobody to take it from."""
 
 
 class _Program(ctypes.Structure):
@@ -76,12 +80,10 @@ def hatch(channel, prepare):
     if not order:
         os._exit(0)
     program, lasts = order[1:], order[:1] == b"n"
-    _checked(_libc.unshare(_NAMESPACES), "unshare")
+    _checked(_libc.unshare(_GROUPS), "unshare")
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", "%d %d 1" % (UID, UID))
     _write("/proc/self/gid_map", "%d %d 1" % (GID, GID))
-    if _fork() != 0:
-        os._exit(0)
     _furnish()
     _give_up(program)
     # Here, and not in its child, as in a box that begins plainly.
@@ -187,6 +189,16 @@ def _receive(channel):
     return data, descriptors
 
 
+def _fork():
+    """A fork in namespaces of its own, the first process there; 0 in that. Without what Python and
+    the C library do in a child: that writes to much of the memory that it shares, and this one
+    only makes another."""
+    words = (_CLONE[os.uname().machine], _NAMESPACES | signal.SIGCHLD, 0, 0, 0, 0)
+    child = _call(*(ctypes.c_long(each) for each in words))
+    _checked(min(child, 0), "clone")
+    return child
+
+
 def next_fork(control):
     """Wait until another fork is wanted: its channel. None when none will be any more."""
     while True:
@@ -197,8 +209,7 @@ def next_fork(control):
         if not data:
             return None
         channel = Channel(*descriptors)
-        child = _fork()
-        if child == 0:
+        if _fork() == 0:
             control.close()
             return channel
         channel.close()
