@@ -19,13 +19,14 @@ from lamella.sandbox.plan import BoxPlan
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A ``/tmp`` for the boxes of one environment, the user they run as (None: the server's), and
-    the bytes it was made for."""
+    """A ``/tmp`` for the boxes of one environment, the user they run as (None: the server's), the
+    bytes it was made for, and whether nobody else's boxes run as that user."""
 
     name: str
     path: str
     uid: int | None
     size: int
+    is_alone: bool
 
 
 class Box:

@@ -70,13 +70,12 @@ def become_box(request: Any, program: bytes, info: int, gate: int, outputs: list
             value = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.setrlimit(kind, (value, value))
         uid = request["uid"]
-        if uid is not None:
+        if request["alone"]:
             # Counted for the user, of which this box is the only one.
             most = request["processes"]
             resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
+        if uid is not None:
+            _become(uid)
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(output, 1)
@@ -94,6 +93,34 @@ def become_box(request: Any, program: bytes, info: int, gate: int, outputs: list
         os.execve(bubblewrap, [bubblewrap, *own, *request["argv"]], {})
     except (OSError, ValueError) as error:
         give_up(output, error)
+
+
+def bound(first: int, uid: int | None, most: int) -> None:
+    """Bound the number of processes in the user namespace of process ``first``. Raises OSError.
+
+    The keeper may have no right to, where it is not of that user itself; a process of the user has.
+    """
+    if uid is None:
+        resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
+        return
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            _become(uid)
+            resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1] != 0:
+        raise BrokenPipeError("the box's processes could not be limited")
+
+
+def _become(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
 
 
 def _in_memory(data: bytes) -> int:

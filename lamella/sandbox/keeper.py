@@ -20,7 +20,6 @@ import errno
 import json
 import math
 import os
-import resource
 import select
 import signal
 import socket
@@ -33,7 +32,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lamella.sandbox import attach, netlink, signals, syscalls
-from lamella.sandbox.child import MESSAGE_BYTES, enter, wait_as_spare
+from lamella.sandbox.child import MESSAGE_BYTES, bound, enter, wait_as_spare
 from lamella.sandbox.etc import furnish
 from lamella.sandbox.nests import Nests
 from lamella.sandbox.rooms import Rooms
@@ -269,10 +268,9 @@ class Keeper:
                 ended = True
             if ended:
                 raise BrokenPipeError("bubblewrap ended before the box was made")
-            if request["uid"] is None:
+            if not request["alone"]:
                 # Counted in the box's own user namespace, where only the box's processes are.
-                most = request["processes"]
-                resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
+                bound(first, request["uid"], request["processes"])
             given.append(os.pidfd_open(first))
             for port in request["listen"]:
                 given.append(self._listen_inside(first, port))

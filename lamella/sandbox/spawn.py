@@ -143,7 +143,8 @@ class Spawner:
     async def room(self, name: str, size: int, uid: int | None = None) -> Room:
         """A new ``/tmp`` of ``size`` bytes, owned by the user that its boxes will run as: ``uid``,
         or one of its own."""
-        if uid is None and self._unique_uids:
+        is_alone = uid is None and self._unique_uids
+        if is_alone:
             uid = self._first_uid + self._uids % UIDS
             self._uids += 1
         answer, _ = await self.ask(
@@ -155,7 +156,7 @@ class Spawner:
                 "uid": uid,
             }
         )
-        return Room(name, answer["path"], uid, size)
+        return Room(name, answer["path"], uid, size, is_alone)
 
     async def resize(self, room: Room, size: int) -> None:
         """Give a room another size. Raises SandboxFailed if it holds more than that."""
@@ -198,11 +199,7 @@ class Spawner:
         for path in sources:
             await self._locate(path)
         options = plans.options(
-            plan,
-            locate=self._known,
-            etc=self._etc,
-            tmp=room.path,
-            system=self._system,
+            plan, locate=self._known, etc=self._etc, tmp=room.path, system=self._system
         )
         request = {
             "do": "start",
@@ -211,6 +208,7 @@ class Spawner:
             "argv": plan.argv,
             "bubblewrap": self._known(self._bubblewrap),
             "uid": room.uid,
+            "alone": room.is_alone,
             "listen": plan.listen,
             "connected": plan.network is not None,
             "nest": nest,

@@ -133,6 +133,19 @@ while True:
     except OSError: time.sleep(0.1)
 """
 
+BUSY = """
+for _ in range(60): os.fork() or time.sleep(1000)
+"""
+COUNT = """
+import os, time
+made = 0
+try:
+    for made in range(200): os.fork() or time.sleep(1000)
+except OSError: pass
+print(made, flush=True)
+os._exit(0)
+"""
+
 BAD_EGGS = {
     "has exited": "os._exit(0)",
     "crashes": "ctypes.string_at(0)",

@@ -11,9 +11,10 @@ import pytest
 
 from lamella.errors import SandboxFailed
 from lamella.sandbox.box import BoxLost
+from lamella.sandbox.plan import BoxPlan, Limits
 from tests.sandbox import hostile_nests
-from tests.sandbox.boxes import Boxes
-from tests.sandbox.nesting import yard
+from tests.sandbox.boxes import MEGABYTE, Boxes, read_all
+from tests.sandbox.nesting import HONEST, PYTHON, yard
 from tests.sandbox.test_attach import folder
 from tests.sandbox.test_box import InBoxes
 
@@ -93,6 +94,40 @@ def test_a_fork_bomb_is_bounded_and_keeps_nobody_from_being_served(in_boxes: InB
                 assert (await honest.run("print(1)"))[1] == "1\n"
                 # bubblewrap itself is not counted everywhere.
                 assert len(it.processes()) <= most + 2
+
+    in_boxes(go)
+
+
+def test_a_box_that_takes_the_place_of_a_fork_is_not_counted_with_the_nest(
+    in_boxes: InBoxes,
+) -> None:
+    """They run as one user, whose limit of processes is for each box all the same."""
+    busy, most = 60, 24
+
+    async def go(boxes: Boxes) -> None:
+        async with yard(boxes, hostile_nests.BUSY + HONEST, processes=256) as it:
+            await it.said()
+            before = it.processes()
+            assert len(before) > busy
+            egg = await it.lay()
+            for pid in set(it.processes()) - set(before):
+                os.kill(pid, signal.SIGKILL)
+            async with asyncio.timeout(SECONDS):
+                while it.processes() != before:
+                    await asyncio.sleep(0.005)
+            room = egg.room
+            assert room is not None
+            limits = Limits(memory=64 * MEGABYTE, tmp=MEGABYTE, processes=most)
+            argv = (PYTHON, "-c", hostile_nests.COUNT)
+            plan = BoxPlan(name="plain", argv=argv, environment={}, limits=limits)
+            output, theirs = os.pipe()
+            box = await boxes.spawner.box(plan, room, egg.group, theirs, spare=egg)
+            os.close(theirs)
+            made = int(await asyncio.to_thread(read_all, output))
+            assert most // 2 < made < most
+            box.kill()
+            await asyncio.wait_for(box.exited, SECONDS)
+            box.close()
 
     in_boxes(go)
 
