@@ -64,11 +64,6 @@ def become_box(request: Any, program: bytes, info: int, gate: int, outputs: list
     output, *given = (_moved_away(each) for each in outputs)
     info, gate = _moved_away(info), _moved_away(gate)
     try:
-        for name, value in request["rlimits"].items():
-            kind = getattr(resource, name)
-            hard = resource.getrlimit(kind)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(kind, (value, value))
         uid = request["uid"]
         if request["alone"]:
             # Counted for the user, of which this box is the only one.
@@ -89,6 +84,12 @@ def become_box(request: Any, program: bytes, info: int, gate: int, outputs: list
         options = _in_memory("\0".join(request["options"]).encode())
         own = ["--args", str(options), "--info-fd", str(info), "--block-fd", str(gate)]
         own += ["--seccomp", str(_in_memory(program)), "--"]
+        # Last: what the keeper holds, which is more than a box may, is open until then.
+        for name, value in request["rlimits"].items():
+            kind = getattr(resource, name)
+            hard = resource.getrlimit(kind)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (value, value))
         signals.restore()
         os.execve(bubblewrap, [bubblewrap, *own, *request["argv"]], {})
     except (OSError, ValueError) as error:

@@ -79,7 +79,7 @@ def until(met: Callable[[], object], seconds: float = 60) -> None:
 
 
 def archives(server: Server) -> list[Path]:
-    return sorted(server.data.glob("**/sets/java-*/files/lamella.jsa"))
+    return sorted(server.data.glob("node/sets/java-*/files/lamella.jsa"))
 
 
 @pytest.mark.parametrize("runtime", ["java17", pytest.param("java25", marks=pytest.mark.slow)])

@@ -66,7 +66,7 @@ def test_zygotes_that_are_killed_cost_no_invocation(
 
         with ThreadPoolExecutor(count) as callers:
             names = list(callers.map(ready, range(count)))
-            assert len(side.zygotes()) == count
+            assert len(side.zygotes()) >= count
             list(callers.map(call, range(count)))
         assert len(killed) == count
         assert all(payload[0] == event for event, payload in answers)

@@ -73,11 +73,7 @@ class Side:
 
     def zygotes(self) -> list[int]:
         """The processes that fork, by number."""
-        return [
-            pid
-            for pid in _below(self.server.pid)
-            if _is_zygote(pid) and any(map(_is_shell, [_parent(pid)]))
-        ]
+        return [pid for pid in _below(self.server.pid) if _is_zygote(pid) and _listens(pid)]
 
 
 def _below(server: int) -> list[int]:
@@ -95,13 +91,8 @@ def _is_zygote(pid: int) -> bool:
     return False
 
 
-def _is_shell(pid: int) -> bool:
+def _listens(pid: int) -> bool:
+    """Whether it has, where a zygote has it, what it is asked for forks by."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip() in ("sh", "dash", "bash")
+        return str(Path(f"/proc/{pid}/fd/8").readlink()).startswith("socket:")
     return False
-
-
-def _parent(pid: int) -> int:
-    with contextlib.suppress(OSError, IndexError):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return 0

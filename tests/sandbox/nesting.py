@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -138,11 +138,11 @@ class Yard:
         ]
         return found
 
-    async def lay(self, *, nests: bool = False) -> Egg:
+    async def lay(self, *, nests: bool = False, listen: Sequence[int] = ()) -> Egg:
         name = f"{self.name}-{len(self.laid)}"
         egg = Egg(self.boxes.spawner, self.nest, name, self.boxes.groups.make(name), lambda _: None)
         self.laid.append(egg)
-        await egg.lay(MEGABYTE, nests=nests)
+        await egg.lay(MEGABYTE, listen, nests=nests)
         return egg
 
     async def hatch(self, egg: Egg, code: str = OBEY, **more: Any) -> Hatched:

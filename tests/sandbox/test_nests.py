@@ -304,6 +304,20 @@ def test_twenty_at_once(in_boxes: InBoxes) -> None:
     in_boxes(go)
 
 
+def test_a_box_begins_where_the_keeper_holds_more_than_a_box_may(in_boxes: InBoxes) -> None:
+    ports = tuple(range(20_000, 20_060))
+    limits = Limits(memory=128 * MEGABYTE, tmp=MEGABYTE)
+    eggs = limits.files // len(ports) + 1
+
+    async def go(boxes: Boxes) -> None:
+        async with yard(boxes) as it:
+            for _ in range(eggs):
+                await it.lay(listen=ports)
+            assert (await boxes.run("/bin/echo", "begun")).output == "begun\n"
+
+    in_boxes(go)
+
+
 def test_what_is_not_there_is_refused(in_boxes: InBoxes) -> None:
     async def go(boxes: Boxes) -> None:
         for asked in (
