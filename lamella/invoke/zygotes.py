@@ -221,7 +221,7 @@ class Zygotes:
         """What to fork the zygote of a set from, if anything. Where another set begins with the same
         layers, that is one for those, made now if there is none."""
         brought = await asyncio.to_thread(self._furnisher.names_of_layers, function)
-        family = [each for each in self._standing.values() if each.key[:-1] == key[:-1]]
+        family = self._family(key)
         stem = stems.best(key.layers, brought, family)
         shared = stems.shared(key.layers, [each.layers for each in family])
         if shared is None or (stem is not None and len(stem.layers) >= len(shared)):
@@ -234,13 +234,16 @@ class Zygotes:
         building = self._begin(self.key(below), below, wanted, ready=0)
         if building is not None:
             await asyncio.wait((building,))
-        return stems.best(key.layers, brought, (*family, *self._standing.values()))
+        return stems.best(key.layers, brought, self._family(key))
+
+    def _family(self, key: Key) -> list[Zygote]:
+        """Those that stand for the same account, region and interpreter."""
+        return [each for each in self._standing.values() if each.key[:-1] == key[:-1]]
 
     async def _graft(self, stem: Zygote) -> None:
         """Make those anew that share more of their memory as forks of ``stem``, one after the other:
         whatever starts meanwhile needs the processors, too. The runtime's alone are not worth it."""
-        standing = [each for each in self._standing.values() if each.key[:-1] == stem.key[:-1]]
-        for each in standing:
+        for each in self._family(stem.key):
             if stem.is_retired:
                 return
             if each.is_retired or not each.gains_by(stem):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lamella.runtimes.catalog import Catalog
 from tests.commands import command
 from tests.e2e.server import serving, zipped
 from tests.e2e.zygotes import IS_FORK, SECONDS, Side
@@ -38,12 +39,12 @@ def once(side: Side) -> str:
     return side.layer(base=f"import colorsys, time\nMOMENT = time.monotonic_ns()  # {unlike}\n")
 
 
-def tree(side: Side) -> dict[tuple[str, ...], Any]:
-    """Every zygote that stands, by the ARNs of its layers."""
+def tree(side: Side, account: str = "test") -> dict[tuple[str, ...], Any]:
+    """Every zygote of an account that stands, by the ARNs of its layers."""
     environ = {
         "PATH": "/usr/bin:/bin",
         "HOME": "/nonexistent",
-        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_ACCESS_KEY_ID": account,
         "AWS_SECRET_ACCESS_KEY": "test",
     }
     done = command("pool", "--endpoint", side.server.endpoint, "--json", environ=environ)
@@ -78,6 +79,36 @@ def test_what_two_sets_begin_with_is_imported_once(side: Side) -> None:
         assert time.monotonic() < until, tree(side)
         time.sleep(0.1)
     assert side.anew(first).payload == side.anew(third).payload
+
+
+def test_no_zygote_is_a_fork_of_another_accounts(side: Side) -> None:
+    unlike = f"# {time.monotonic_ns()}\n"
+    other = "333333333333"
+    for each in (side, Side(side.server, other)):
+        base = each.layer(base="MOMENT = 1 " + unlike)
+        for name in ("one", "two"):
+            own = each.layer(**{name: "X = 1 " + unlike})
+            each.until_forked([base, own], f"import {name}\n" + CODE)
+    found = tree(side, other)
+    sets = {one["set"] for one in found.values()}
+    assert len(found) == 4
+    assert {one["forkOf"] for one in found.values()} <= {None, *sets}
+
+
+def test_no_zygote_is_a_fork_of_another_versions(side: Side) -> None:
+    unlike = f"# {time.monotonic_ns()}\n"
+    code = CODE.replace("base.MOMENT", "__import__('sys').version_info[1]")
+    base = side.layer(base="MOMENT = 1 " + unlike)
+    pythons = [each for each in Catalog.discover().rows() if each.runtime.startswith("python3.")]
+    minors = [int(each.runtime[8:]) for each in pythons if each.available and not each.remark]
+    assert minors
+    for minor in minors[-2:]:
+        for name in ("one", "two"):
+            own = side.layer(**{name: "X = 1 " + unlike})
+            made = side.until_forked(
+                [base, own], f"import {name}\n" + code, runtime=f"python3.{minor}"
+            )
+            assert side.anew(made).payload == minor
 
 
 def test_a_layer_above_comes_first_also_where_another_has_been_imported(side: Side) -> None:
