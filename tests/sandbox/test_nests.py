@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -199,7 +200,8 @@ def test_an_egg_that_was_killed_is_replaced_by_a_box_that_begins_plainly(in_boxe
             before = it.processes()
             egg = await it.lay()
             for pid in set(it.processes()) - set(before):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it ended with the one before
+                    os.kill(pid, signal.SIGKILL)
             async with asyncio.timeout(10):
                 while it.processes() != before:
                     await asyncio.sleep(0.005)
