@@ -111,7 +111,8 @@ def test_a_box_that_takes_the_place_of_a_fork_is_not_counted_with_the_nest(
             assert len(before) > busy
             egg = await it.lay()
             for pid in set(it.processes()) - set(before):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it ended with the one before
+                    os.kill(pid, signal.SIGKILL)
             async with asyncio.timeout(SECONDS):
                 while it.processes() != before:
                     await asyncio.sleep(0.005)
